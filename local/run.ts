@@ -1,0 +1,116 @@
+/**
+ * Runs a command with what stands in where nothing is configured: `node local/run.ts [--serve] COMMAND…`. PostgreSQL
+ * when DATABASE_URL is unset; with --serve also a free port, and the local Clerk when no CLERK_* setting is there.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { environment, LOOPBACK_HOSTS } from '../src/config/settings.ts';
+import { LocalClerk } from './clerk/local-clerk.ts';
+import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from './clerk/people.ts';
+import { keptSigningKey } from './clerk/signing-key.ts';
+import { LOCAL, ROOT } from './paths.ts';
+import { freePort } from './ports.ts';
+import { startPostgres } from './postgres.ts';
+
+const DEFAULT_PORT = 3000;
+const CLERK_PORT = 4400;
+const READY_POLL_MS = 200;
+
+const [flag, ...rest] = process.argv.slice(2);
+const serves = flag === '--serve';
+const command = serves ? rest : process.argv.slice(2);
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}
+
+async function run(): Promise<number> {
+  if (existsSync(join(ROOT, '.env'))) process.loadEnvFile(join(ROOT, '.env'));
+  const env = environment();
+  if (env.NODE_ENV === 'production') return execute(env);
+  const needsClerk = serves && wantsLocalClerk(env);
+  if (serves) env.PORT ??= String(await freePort(DEFAULT_PORT));
+  const postgres = env.DATABASE_URL ? undefined : await startPostgres(join(LOCAL, 'postgres'));
+  if (postgres) Object.assign(env, { DATABASE_URL: postgres.url, DATABASE_OWNER_URL: postgres.ownerUrl });
+  const clerk = needsClerk ? await startClerk(env) : undefined;
+  try {
+    return await execute(env, clerk);
+  } finally {
+    clerk?.close();
+    await postgres?.stop();
+  }
+}
+
+/** Only where nothing at all speaks of a real Clerk, and nobody else can reach it: it signs anybody in. */
+function wantsLocalClerk(env: Record<string, string>): boolean {
+  if (Object.keys(env).some((name) => name.startsWith('CLERK_'))) return false;
+  if (env.HOST && !LOOPBACK_HOSTS.includes(env.HOST))
+    throw new Error(
+      'HOST: the local Clerk signs anybody in, so it starts only on the loopback; set HOST to 127.0.0.1, or the CLERK_* settings of your instance',
+    );
+  return true;
+}
+
+async function startClerk(env: Record<string, string>) {
+  const origin = `http://127.0.0.1:${await freePort(CLERK_PORT)}`;
+  const clerk = new LocalClerk({
+    origin,
+    key: keptSigningKey(join(LOCAL, 'clerk', 'signing-key.pem')),
+    users: SEEDED_USERS,
+    organizations: SEEDED_ORGANIZATIONS,
+  });
+  const server = createServer(clerk.handle);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(Number(new URL(origin).port), '127.0.0.1', resolve);
+  });
+  Object.assign(env, {
+    CLERK_SECRET_KEY: clerk.secretKey,
+    CLERK_PUBLISHABLE_KEY: clerk.publishableKey,
+    CLERK_API_URL: origin,
+    CLERK_ISSUER: origin,
+  });
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { origin, secret: clerk.pageSecret, close };
+}
+
+/** Runs the command to its end and answers its exit code. */
+async function execute(env: Record<string, string>, clerk?: { origin: string; secret: string }): Promise<number> {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { env, stdio: 'inherit' });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill('SIGTERM'));
+  if (serves) void greet(env, clerk, ended);
+  return ended;
+}
+
+async function greet(env: Record<string, string>, clerk: { origin: string; secret: string } | undefined, ended: Promise<number>) {
+  const api = `http://127.0.0.1:${env.PORT ?? DEFAULT_PORT}`;
+  let over = false;
+  void ended.finally(() => (over = true));
+  while (!over && !(await isReady(api))) await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  if (over) return;
+  console.log(`\nGatehouse is ready at ${api} (documentation at ${api}/docs)`);
+  if (!clerk) return;
+  console.log(`The LOCAL CLERK is on: it signs anybody in on this machine, without a password.
+Pick a person at ${clerk.origin}/#secret=${clerk.secret}&api=${encodeURIComponent(api)}
+or try this line:\n
+curl -s ${api}/v1/me -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' -d user_id=${SEEDED_USERS[0]?.id})"\n`);
+}
+
+async function isReady(api: string): Promise<boolean> {
+  try {
+    return (await fetch(`${api}/readyz`)).ok;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,40 @@
+import { type DynamicModule, Module, StandardSchemaSerializerInterceptor } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { LoggerModule } from 'nestjs-pino';
+import { ormOptions } from '../mikro-orm.config.ts';
+import { AuthModule, ClerkAuthGuard } from './auth/index.ts';
+import { ClerkModule } from './clerk/index.ts';
+import { ConfigModule, type Settings } from './config/index.ts';
+import { DatabaseModule } from './database/index.ts';
+import { HealthModule } from './health/health.module.ts';
+import { HttpModule, InputPipe, JsonBodyInterceptor, logging, ProblemFilter } from './http/index.ts';
+import { MeModule } from './me/me.module.ts';
+import { UsersModule } from './users/index.ts';
+
+export const modulesOf = (settings: Settings) => [
+  ConfigModule.with(settings),
+  LoggerModule.forRoot(logging(settings)),
+  DatabaseModule.with(ormOptions(settings.databaseUrl), ormOptions(settings.databaseOwnerUrl)),
+  HttpModule,
+  ClerkModule,
+  AuthModule,
+  UsersModule,
+  MeModule,
+  HealthModule,
+];
+
+/** What every request passes, in this order: who calls, the body, its schema, the handler, the answer's schema. */
+export const requestChain = [
+  { provide: APP_FILTER, useClass: ProblemFilter },
+  { provide: APP_GUARD, useExisting: ClerkAuthGuard },
+  { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
+  { provide: APP_PIPE, useClass: InputPipe },
+  { provide: APP_INTERCEPTOR, useClass: StandardSchemaSerializerInterceptor },
+];
+
+@Module({})
+export class AppModule {
+  static with(settings: Settings): DynamicModule {
+    return { module: AppModule, imports: modulesOf(settings), providers: requestChain };
+  }
+}

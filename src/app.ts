@@ -1,0 +1,41 @@
+import type { DynamicModule, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NextFunction, Request, Response } from 'express';
+import helmet from 'helmet';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from './app.module.ts';
+import type { Settings } from './config/index.ts';
+import { DatabaseStartup } from './database/index.ts';
+import { serveDocs, untilReady, withRequestId } from './http/index.ts';
+
+const PREFLIGHT_MAX_AGE_S = 600;
+
+/** The application, ready to listen. */
+export async function createApp(
+  settings: Settings,
+  module: DynamicModule | Type = AppModule.with(settings),
+): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(module, { bodyParser: false, bufferLogs: true });
+  app.useLogger(app.get(Logger));
+  app.enableShutdownHooks();
+  app.set('trust proxy', settings.trustProxy ?? false);
+  app.set('query parser', 'simple');
+  app.set('etag', false);
+  app.use(withRequestId, helmet(), noStore);
+  app.enableCors({
+    origin: settings.corsOrigins,
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
+    exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate', 'location'],
+    maxAge: PREFLIGHT_MAX_AGE_S,
+  });
+  app.use(untilReady(app.get(DatabaseStartup)));
+  if (settings.apiDocs) serveDocs(app);
+  return app;
+}
+
+/** Answers are somebody's: no cache on the way keeps them (RFC 9111, section 5.2.2.5). */
+function noStore(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('cache-control', 'no-store');
+  next();
+}

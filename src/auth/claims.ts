@@ -1,0 +1,68 @@
+import { type Refusal, refuse } from './verdict.ts';
+
+/** What Clerk's session token says (https://clerk.com/docs/guides/sessions/session-tokens); times in seconds. */
+export interface Claims {
+  readonly iss: string;
+  readonly sub: string;
+  readonly sid: string;
+  readonly iat: number;
+  readonly exp: number;
+  readonly nbf?: number;
+  readonly azp?: string;
+  readonly sts?: string;
+  readonly act?: { readonly sub?: unknown };
+  readonly [custom: string]: unknown;
+}
+
+export interface ClaimRules {
+  issuers: string[];
+  /** Exact origins; undefined: any. */
+  authorizedParties: string[] | undefined;
+  clockSkewMs: number;
+  maxTokenLifetimeS: number;
+}
+
+type Payload = Record<string, unknown>;
+
+/** The rules that a payload with a good signature must also meet; undefined: it meets them. */
+export function refusalOfClaims(payload: Payload, rules: ClaimRules, nowMs: number): Refusal | undefined {
+  if (!isOurs(payload, rules) || !hasIdentity(payload) || !hasTimes(payload, rules)) return refuse('token_invalid');
+  return refusalOfTimes(payload, rules.clockSkewMs, nowMs) ?? refusalOfStatus(payload);
+}
+
+/** Asked again on every use of a remembered token; a token that is over by the clock is verified anew, with its skew. */
+export function isWithinTimes({ exp, nbf }: Claims, clockSkewMs: number, nowMs: number): boolean {
+  return nowMs < exp * 1000 && (nbf === undefined || nbf * 1000 <= nowMs + clockSkewMs);
+}
+
+function isOurs({ iss, azp }: Payload, { issuers, authorizedParties }: ClaimRules): boolean {
+  if (typeof iss !== 'string' || !issuers.includes(iss)) return false;
+  if (azp === undefined) return true;
+  return typeof azp === 'string' && (authorizedParties === undefined || authorizedParties.includes(azp));
+}
+
+function hasIdentity({ sub, sid }: Payload): boolean {
+  return typeof sub === 'string' && /^user_\w{1,100}$/.test(sub) && typeof sid === 'string' && /^\S{1,200}$/.test(sid);
+}
+
+/** Clerk's API can mint tokens for years: a session token lives no longer than the setting allows. */
+function hasTimes({ iat, exp, nbf }: Payload, { maxTokenLifetimeS }: ClaimRules): boolean {
+  if (!isTime(iat) || !isTime(exp) || (nbf !== undefined && !isTime(nbf))) return false;
+  return exp > iat && exp - iat <= maxTokenLifetimeS;
+}
+
+function refusalOfTimes(payload: Payload, clockSkewMs: number, nowMs: number): Refusal | undefined {
+  const { iat, exp, nbf } = payload as unknown as Claims;
+  if (exp * 1000 <= nowMs - clockSkewMs) return refuse('token_expired');
+  if (Math.max(iat, nbf ?? 0) * 1000 > nowMs + clockSkewMs) return refuse('token_not_active', false);
+  return undefined;
+}
+
+function refusalOfStatus({ sts }: Payload): Refusal | undefined {
+  if (sts === undefined || sts === 'active') return undefined;
+  return refuse(sts === 'pending' ? 'session_pending' : 'token_invalid');
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}

@@ -1,0 +1,16 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { JWK } from 'jose';
+
+const StoredKeysSchema = defineEntity({
+  name: 'StoredKeys',
+  tableName: 'verification_keys',
+  properties: {
+    issuer: p.text().primary(),
+    keys: p.json<JWK[]>(),
+    fetchedAt: p.datetime(),
+  },
+});
+
+/** The last good public keys of an issuer, so that a restart while Clerk is away still serves. */
+export class StoredKeys extends StoredKeysSchema.class {}
+StoredKeysSchema.setClass(StoredKeys);

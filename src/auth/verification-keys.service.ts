@@ -1,0 +1,129 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { type CryptoKey, importJWK, importSPKI, type JWK } from 'jose';
+import { ClerkApi } from '../clerk/index.ts';
+import { SETTINGS, type Settings } from '../config/index.ts';
+import { DatabaseStartup } from '../database/index.ts';
+import { StoredKeys } from './stored-keys.entity.ts';
+
+/** Between any two fetches, whatever tokens name: a `kid` is made up for free. */
+const COOL_DOWN_MS = 30_000;
+const REFRESH_MS = 5 * 60_000;
+const TICK_MS = 10_000;
+const MAX_KEYS = 20;
+const MIN_MODULUS_CHARACTERS = 342; // 2048 bits in base64url
+
+/**
+ * The public keys that sign session tokens: CLERK_JWT_KEY, or Clerk's key set. The last good set is kept here and in
+ * the database, so that tokens are verified while Clerk is away, also after a restart.
+ */
+@Injectable()
+export class VerificationKeys implements OnApplicationShutdown {
+  readonly #logger = new Logger(VerificationKeys.name);
+  readonly #issuer: string;
+  readonly #fixed: Promise<CryptoKey> | undefined;
+  readonly #onRemoved: (() => void)[] = [];
+  #keys = new Map<string, CryptoKey>();
+  #moduli = new Set<string>();
+  #stored = '';
+  #fetching: Promise<void> | undefined;
+  #lastAttemptAt = Number.NEGATIVE_INFINITY;
+  #lastSuccessAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly clerk: ClerkApi,
+    private readonly em: EntityManager,
+    startup: DatabaseStartup,
+    @Inject(SETTINGS) { clerk: { issuers, jwtKey } }: Settings,
+  ) {
+    this.#issuer = issuers[0] ?? '';
+    if (jwtKey) this.#fixed = importSPKI(jwtKey.export({ format: 'pem', type: 'spki' }) as string, 'RS256');
+    else startup.beforeReady(() => this.#start());
+  }
+
+  /** Whether there is any key to verify with. */
+  get areKnown(): boolean {
+    return this.#fixed !== undefined || this.#keys.size > 0;
+  }
+
+  /** Calls back when a key is gone, and with it every verdict that rested on it. */
+  onRemoved(forget: () => void): void {
+    this.#onRemoved.push(forget);
+  }
+
+  /** The key of that id; undefined when Clerk has none, as far as we know. */
+  async find(kid: string): Promise<CryptoKey | undefined> {
+    if (this.#fixed) return this.#fixed;
+    if (!this.#keys.has(kid)) await this.#refresh();
+    return this.#keys.get(kid);
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #start(): Promise<void> {
+    const stored = await this.em.fork().findOne(StoredKeys, { issuer: this.#issuer });
+    if (stored) {
+      await this.#use(stored.keys);
+      this.#stored = JSON.stringify(stored.keys);
+    }
+    const fetched = this.#refresh();
+    if (!stored) await fetched;
+    this.#timer ??= setInterval(() => void this.#tick(), TICK_MS).unref();
+  }
+
+  async #tick(): Promise<void> {
+    if (!this.areKnown || performance.now() - this.#lastSuccessAt >= REFRESH_MS) await this.#refresh();
+  }
+
+  /** One fetch at a time, and none within the cool-down. A failure leaves the keys that are there. */
+  async #refresh(): Promise<void> {
+    if (this.#fetching) return this.#fetching;
+    if (performance.now() - this.#lastAttemptAt < COOL_DOWN_MS) return;
+    this.#lastAttemptAt = performance.now();
+    this.#fetching = this.#fetch();
+    await this.#fetching;
+    this.#fetching = undefined;
+  }
+
+  async #fetch(): Promise<void> {
+    try {
+      const keys = await this.clerk.keys();
+      await this.#use(keys);
+      this.#lastSuccessAt = performance.now();
+      await this.#store(keys);
+    } catch (error) {
+      const left = this.areKnown ? 'the last good ones stay in use' : 'no token can be verified';
+      this.#logger.warn(`cannot refresh the verification keys, ${left}: ${(error as Error).message}`);
+    }
+  }
+
+  async #use(jwks: JWK[]): Promise<void> {
+    const usable = jwks.filter(isUsable).slice(0, MAX_KEYS);
+    if (usable.length === 0) throw new Error('there is no RSA key for RS256 among them');
+    const keys = new Map<string, CryptoKey>();
+    for (const { kid, kty, n, e } of usable) keys.set(kid, (await importJWK({ kty, n, e }, 'RS256')) as CryptoKey);
+    const moduli = new Set(usable.map(({ n }) => n));
+    const removed = [...this.#moduli].some((n) => !moduli.has(n));
+    this.#keys = keys;
+    this.#moduli = moduli;
+    if (removed) for (const forget of this.#onRemoved) forget();
+  }
+
+  async #store(keys: JWK[]): Promise<void> {
+    const content = JSON.stringify(keys);
+    if (content === this.#stored) return;
+    await this.em.fork().upsert(StoredKeys, { issuer: this.#issuer, keys, fetchedAt: new Date() });
+    this.#stored = content;
+  }
+}
+
+type UsableKey = JWK & { kid: string; kty: 'RSA'; n: string; e: string };
+
+function isUsable(jwk: JWK): jwk is UsableKey {
+  const { kid, kty, n, e, alg, use } = jwk;
+  const isForSignatures = (alg ?? 'RS256') === 'RS256' && (use ?? 'sig') === 'sig';
+  return Boolean(kid && e && isForSignatures) && kty === 'RSA' && (n?.length ?? 0) >= MIN_MODULUS_CHARACTERS;
+}

@@ -1,0 +1,71 @@
+import { hash } from 'node:crypto';
+import { CACHE_MANAGER } from '@nestjs/cache-manager';
+import { Inject, Injectable } from '@nestjs/common';
+import type { Cache } from 'cache-manager';
+import { LRUCache } from 'lru-cache';
+import { SETTINGS, type Settings } from '../config/index.ts';
+import { Problem, type ProblemCode } from '../http/index.ts';
+import { type Claims, isWithinTimes } from './claims.ts';
+import { MAX_TOKEN_BYTES } from './token-form.ts';
+import { TokenVerifier } from './token-verifier.service.ts';
+import type { Verdict } from './verdict.ts';
+import { VerificationKeys } from './verification-keys.service.ts';
+
+const MAX_REFUSALS = 1000;
+const REFUSAL_TTL_MS = 10_000;
+
+/**
+ * The claims of a token: verified once, then remembered until they expire, under the SHA-256 of the whole token. What
+ * was refused for good is remembered for seconds, so that repeating it is cheap and a flood of it stores little.
+ */
+@Injectable()
+export class VerifiedTokens {
+  readonly #verifying = new Map<string, Promise<Verdict>>();
+  readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
+  readonly #clockSkewMs: number;
+
+  constructor(
+    private readonly verifier: TokenVerifier,
+    @Inject(CACHE_MANAGER) private readonly cache: Cache,
+    @Inject(SETTINGS) { clerk }: Settings,
+    keys: VerificationKeys,
+  ) {
+    this.#clockSkewMs = clerk.clockSkewMs;
+    keys.onRemoved(() => void this.cache.clear());
+  }
+
+  /** Throws the Problem that refuses the token. */
+  async claimsOf(token: string): Promise<Claims> {
+    if (token.length > MAX_TOKEN_BYTES) throw new Problem('token_invalid');
+    const key = hash('sha256', token, 'base64url');
+    const known = await this.cache.get<Claims>(key);
+    if (known && isWithinTimes(known, this.#clockSkewMs, Date.now())) return known;
+    const verdict = await this.#verdict(key, token);
+    if ('claims' in verdict) return verdict.claims;
+    throw new Problem(verdict.refused);
+  }
+
+  /** One verification for all requests that bring the same token at the same time. */
+  async #verdict(key: string, token: string): Promise<Verdict> {
+    const refused = this.#refusals.get(key);
+    if (refused) return { refused, final: true };
+    const running = this.#verifying.get(key);
+    if (running) return running;
+    const verifying = this.#verify(key, token);
+    this.#verifying.set(key, verifying);
+    try {
+      return await verifying;
+    } finally {
+      this.#verifying.delete(key);
+    }
+  }
+
+  async #verify(key: string, token: string): Promise<Verdict> {
+    const verdict = await this.verifier.verify(token);
+    if ('claims' in verdict) {
+      const ttl = verdict.claims.exp * 1000 - Date.now();
+      if (ttl > 0) await this.cache.set(key, verdict.claims, ttl);
+    } else if (verdict.final) this.#refusals.set(key, verdict.refused);
+    return verdict;
+  }
+}

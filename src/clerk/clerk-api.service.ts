@@ -1,0 +1,104 @@
+import { type ClerkClient, createClerkClient } from '@clerk/backend';
+import { isClerkAPIResponseError } from '@clerk/backend/errors';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import {
+  bulkhead,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleAll,
+  TimeoutStrategy,
+  timeout,
+  wrap,
+} from 'cockatiel';
+import type { JWK } from 'jose';
+import { SETTINGS, type Settings } from '../config/index.ts';
+import { ClerkUser } from './clerk-user.schema.ts';
+
+const TIMEOUT_MS = 2000;
+/** Calls at one time; what comes beyond is not queued. */
+const MAX_CALLS = 20;
+const FAILURES_TO_OPEN = 3;
+const RETRY_AFTER_MS = 10_000;
+
+/**
+ * Clerk's Backend API. Every call has a time-out, and none is made while a transaction is open: it would hold rows and a
+ * connection for as long as Clerk takes. The SDK has neither time-out nor retry, and gives no way to abort.
+ */
+@Injectable()
+export class ClerkApi {
+  readonly #logger = new Logger(ClerkApi.name);
+  readonly #client: ClerkClient;
+  readonly #timeout = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
+  readonly #breaker = circuitBreaker(handleAll, {
+    halfOpenAfter: RETRY_AFTER_MS,
+    breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+  });
+  readonly #calls = wrap(bulkhead(MAX_CALLS), this.#breaker, this.#timeout);
+
+  constructor(
+    private readonly em: EntityManager,
+    @Inject(SETTINGS) { clerk }: Settings,
+  ) {
+    this.#client = createClerkClient({
+      secretKey: clerk.secretKey,
+      publishableKey: clerk.publishableKey,
+      apiUrl: clerk.apiUrl,
+      telemetry: { disabled: true },
+    });
+    this.#breaker.onBreak(() => this.#logger.warn('Clerk does not answer; no calls for a while'));
+    this.#breaker.onReset(() => this.#logger.log('Clerk answers again'));
+  }
+
+  /** Whether the last calls failed, so that the next is not worth waiting for. */
+  get isAway(): boolean {
+    return this.#breaker.state === CircuitState.Open;
+  }
+
+  /** The user, or undefined when Clerk gave none: it is away, too slow, over its limit, or does not know the id. */
+  async findUser(id: string): Promise<ClerkUser | undefined> {
+    this.#refuseInTransaction();
+    try {
+      return await this.#calls.execute(() => this.#getUser(id));
+    } catch (error) {
+      this.#logger.debug(`no answer for a user: ${reasonOf(error)}`);
+      return undefined;
+    }
+  }
+
+  /** The public keys that sign session tokens (RFC 7517). Throws when Clerk gives none. */
+  async keys(): Promise<JWK[]> {
+    this.#refuseInTransaction();
+    try {
+      const { keys } = await this.#timeout.execute(() => this.#client.jwks.getJwks());
+      if (Array.isArray(keys)) return keys as JWK[];
+    } catch (error) {
+      throw new Error(reasonOf(error), { cause: error });
+    }
+    throw new Error('Clerk sent something else than a key set');
+  }
+
+  /** A refusal of this one request (404 and the like) says nothing about whether Clerk is there. */
+  async #getUser(id: string): Promise<ClerkUser | undefined> {
+    try {
+      const { raw } = await this.#client.users.getUser(id);
+      return ClerkUser.parse(raw);
+    } catch (error) {
+      const status = isClerkAPIResponseError(error) ? error.status : undefined;
+      if (status === undefined || status === 429 || status >= 500) throw error;
+      this.#logger.warn(`Clerk answered ${status} when asked for a user`);
+      return undefined;
+    }
+  }
+
+  #refuseInTransaction(): void {
+    if (this.em.isInTransaction()) throw new Error('Clerk must not be called while a transaction is open');
+  }
+}
+
+/** The SDK's errors say little in their message; the status and Clerk's code do. Neither holds a secret. */
+function reasonOf(error: unknown): string {
+  if (!isClerkAPIResponseError(error)) return (error as Error).message;
+  return `Clerk answered ${error.status ?? 'nothing'} (${error.errors[0]?.code ?? 'no code'})`;
+}

@@ -1,0 +1,3 @@
+export { ClerkModule } from './clerk.module.ts';
+export { ClerkApi } from './clerk-api.service.ts';
+export { ClerkUser } from './clerk-user.schema.ts';

@@ -1,0 +1,194 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+const MIN_RSA_BITS = 2048;
+const MAX_CLOCK_SKEW_MS = 60_000;
+
+const LogLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
+const onOff = z.enum(['on', 'off']).transform((value) => value === 'on');
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,9}$/, 'must be a whole number')
+  .transform(Number);
+
+const postgresUrl = z.string().refine((value) => ['postgres:', 'postgresql:'].includes(urlOf(value)?.protocol ?? ''), {
+  error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/database',
+});
+
+const httpUrl = z.string().refine((value) => isSecureUrl(value), {
+  error: 'must be an https:// address (http:// only on this machine)',
+});
+
+const origin = z.string().refine((value) => urlOf(value)?.origin === value && value.startsWith('http'), {
+  error: 'must be an exact origin such as https://app.example.com, without path or wildcard',
+});
+
+const origins = z.string().transform(listOf).pipe(z.array(origin).min(1, 'must name at least one origin'));
+
+const rsaPublicKey = z.string().transform((value, context): KeyObject => {
+  try {
+    const key = createPublicKey(value.replaceAll('\\n', '\n'));
+    if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS) return key;
+  } catch {
+    // reported below: what the parser says would repeat the key
+  }
+  context.addIssue('must be the PEM public key (RSA, 2048 bits or more) from Clerk, API keys, JWKS Public Key');
+  return z.NEVER;
+});
+
+const publishableKey = z.string().refine((value) => frontendApiOf(value) !== undefined, {
+  error: 'must be a publishable key (pk_test_… or pk_live_…) from Clerk, API keys',
+});
+
+const trustProxy = z.string().transform((value, context): number | string[] => {
+  if (/^\d{1,2}$/.test(value)) return Number(value);
+  const ranges = listOf(value);
+  if (ranges.length > 0 && ranges.every(isRange)) return ranges;
+  context.addIssue('must be the number of proxies in front, or their addresses as CIDRs; trusting everyone is refused');
+  return z.NEVER;
+});
+
+/** Every setting by its environment name; an empty value counts as unset. */
+const Environment = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  PORT: wholeNumber.refine((port) => port <= 65_535, 'must be at most 65535').default(3000),
+  HOST: z.string().optional(),
+  DATABASE_URL: postgresUrl,
+  DATABASE_OWNER_URL: postgresUrl.optional(),
+  CLERK_SECRET_KEY: z.string().regex(/^sk_(test|live)_\S+$/, 'must be a secret key (sk_test_… or sk_live_…)'),
+  CLERK_PUBLISHABLE_KEY: publishableKey.optional(),
+  CLERK_JWT_KEY: rsaPublicKey.optional(),
+  CLERK_API_URL: httpUrl.default('https://api.clerk.com'),
+  CLERK_ISSUER: httpUrl.optional(),
+  CLERK_AUTHORIZED_PARTIES: z.union([z.literal('none').transform((): string[] => []), origins]).optional(),
+  CLERK_COOKIE_AUTH: onOff.default(true),
+  CLERK_CLOCK_SKEW_MS: wholeNumber
+    .refine((skew) => skew <= MAX_CLOCK_SKEW_MS, `must be at most ${MAX_CLOCK_SKEW_MS}`)
+    .default(5000),
+  CLERK_MAX_TOKEN_LIFETIME_S: wholeNumber.refine((seconds) => seconds > 0, 'must be more than 0').default(3600),
+  CORS_ORIGINS: origins.optional(),
+  TRUST_PROXY: trustProxy.optional(),
+  API_DOCS: onOff.optional(),
+  LOG_LEVEL: LogLevel.default('info'),
+});
+
+const WHAT_TO_DO: Partial<Record<keyof z.input<typeof Environment>, string>> = {
+  DATABASE_URL: 'set it to the address of the runtime role (npm start brings a PostgreSQL of its own)',
+  CLERK_SECRET_KEY: 'copy it from Clerk, API keys (npm start brings a local Clerk when no CLERK_* is set)',
+};
+
+/** The settings as the code uses them; times in the unit that the name says. */
+export type Settings = ReturnType<typeof toSettings>;
+
+/** Thrown when a setting is missing or wrong; the message has one line for each. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  constructor(lines: string[]) {
+    super(['The settings are wrong:', ...lines.map((line) => `  ${line}`)].join('\n'));
+  }
+}
+
+/** The environment without empty values. The only place that reads process.env. */
+export function environment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => Boolean(entry[1]?.trim())),
+  );
+}
+
+/** Checks the environment. Throws a SettingsError that names every wrong setting and what to do. */
+export function readSettings(env: Record<string, string> = environment()): Settings {
+  const parsed = Environment.safeParse(env);
+  const lines = parsed.success ? missingTogether(parsed.data) : parsed.error.issues.map((issue) => lineOf(issue, env));
+  if (lines.length > 0 || !parsed.success) throw new SettingsError(lines);
+  return toSettings(parsed.data);
+}
+
+/** The role that migrates; all that the command line of the ORM needs to know. */
+export function readOwnerUrl(env: Record<string, string> = environment()): string {
+  const parsed = Environment.pick({ DATABASE_URL: true, DATABASE_OWNER_URL: true }).safeParse(env);
+  if (!parsed.success) throw new SettingsError(parsed.error.issues.map((issue) => lineOf(issue, env)));
+  return parsed.data.DATABASE_OWNER_URL ?? parsed.data.DATABASE_URL;
+}
+
+export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
+
+function toSettings(env: z.output<typeof Environment>) {
+  const production = env.NODE_ENV === 'production';
+  const frontendApi = env.CLERK_PUBLISHABLE_KEY && frontendApiOf(env.CLERK_PUBLISHABLE_KEY);
+  return {
+    production,
+    port: env.PORT,
+    host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    databaseUrl: env.DATABASE_URL,
+    databaseOwnerUrl: env.DATABASE_OWNER_URL ?? env.DATABASE_URL,
+    clerk: {
+      secretKey: env.CLERK_SECRET_KEY,
+      publishableKey: env.CLERK_PUBLISHABLE_KEY,
+      jwtKey: env.CLERK_JWT_KEY,
+      apiUrl: env.CLERK_API_URL.replace(/\/+$/, ''),
+      issuers: [env.CLERK_ISSUER ?? `https://${frontendApi}`],
+      /** Exact origins that may appear as `azp`; undefined: any (never in production). */
+      authorizedParties: env.CLERK_AUTHORIZED_PARTIES,
+      cookieAuth: env.CLERK_COOKIE_AUTH,
+      clockSkewMs: env.CLERK_CLOCK_SKEW_MS,
+      maxTokenLifetimeS: env.CLERK_MAX_TOKEN_LIFETIME_S,
+    },
+    corsOrigins: env.CORS_ORIGINS ?? env.CLERK_AUTHORIZED_PARTIES ?? [],
+    trustProxy: env.TRUST_PROXY,
+    apiDocs: env.API_DOCS ?? !production,
+    logLevel: env.LOG_LEVEL,
+  };
+}
+
+/** What no single setting can say of itself. */
+function missingTogether(env: z.output<typeof Environment>): string[] {
+  const lines: string[] = [];
+  if (!env.CLERK_ISSUER && !env.CLERK_PUBLISHABLE_KEY)
+    lines.push('CLERK_PUBLISHABLE_KEY: is missing; copy it from Clerk, API keys, or set CLERK_ISSUER');
+  if (env.NODE_ENV === 'production' && !env.CLERK_AUTHORIZED_PARTIES)
+    lines.push(
+      'CLERK_AUTHORIZED_PARTIES: is missing; name the origins of your web clients, or "none" if all clients are native',
+    );
+  return lines;
+}
+
+/** One line that names the setting and says what is wrong, never its value: it may be a secret. */
+function lineOf(issue: z.core.$ZodIssue, env: Record<string, string>): string {
+  const name = String(issue.path[0]);
+  const advice = WHAT_TO_DO[name as keyof typeof WHAT_TO_DO];
+  if (env[name] === undefined) return `${name}: is missing${advice ? `; ${advice}` : ''}`;
+  if (issue.code === 'invalid_union') return `${name}: must be "none" or exact origins such as https://app.example.com`;
+  if (issue.code === 'invalid_value') return `${name}: must be one of ${issue.values.join(', ')}`;
+  return `${name}: ${issue.message}`;
+}
+
+/** The host that a publishable key carries: `pk_test_` or `pk_live_` and base64 of `host$` (Clerk, environment variables). */
+function frontendApiOf(key: string): string | undefined {
+  const encoded = /^pk_(?:test|live)_([A-Za-z0-9+/=_-]+)$/.exec(key)?.[1];
+  const host = encoded && Buffer.from(encoded, 'base64').toString('utf8');
+  return host && /^[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?\$$/i.test(host) ? host.slice(0, -1) : undefined;
+}
+
+function urlOf(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined;
+}
+
+function isSecureUrl(value: string): boolean {
+  const url = urlOf(value);
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname));
+}
+
+function listOf(value: string): string[] {
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+}
+
+function isRange(value: string): boolean {
+  const [address = '', bits = '', ...rest] = value.split('/');
+  const family = isIP(address);
+  if (!family || rest.length > 0) return false;
+  return !value.includes('/') || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}

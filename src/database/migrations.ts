@@ -1,0 +1,38 @@
+import { readdirSync } from 'node:fs';
+import { MikroORM, type Options } from '@mikro-orm/postgresql';
+import { Client } from 'pg';
+
+const FOLDER = new URL('./migrations/', import.meta.url);
+const LOCK = 'gatehouse.migrations';
+
+/** Where the ORM finds migrations: the sources, or beside this file once compiled. */
+export const migrationFiles = {
+  path: FOLDER.pathname,
+  glob: import.meta.url.endsWith('.js') ? '!(*.d).js' : '!(*.d).ts',
+};
+
+/** Names of the migrations that the code has and the database does not. Needs SELECT on the ORM's table alone. */
+export async function pendingMigrations(query: (sql: string) => Promise<{ name: string }[]>): Promise<string[]> {
+  const known = readdirSync(FOLDER)
+    .map((file) => /^(Migration\w+)\.(?:js|ts)$/.exec(file)?.[1])
+    .filter((name): name is string => name !== undefined);
+  const executed = new Set((await query('select name from mikro_orm_migrations')).map(({ name }) => name));
+  return known.filter((name) => !executed.has(name)).toSorted();
+}
+
+/** Applies what is pending, with the owner's options; processes that start together take turns. */
+export async function migrate(options: Options): Promise<void> {
+  const lock = new Client({ connectionString: options.clientUrl, connectionTimeoutMillis: 2000 });
+  await lock.connect();
+  try {
+    await lock.query('select pg_advisory_lock(hashtext($1))', [LOCK]);
+    const orm = await MikroORM.init({ ...options, driverOptions: {}, pool: { max: 1 } });
+    try {
+      await orm.migrator.up();
+    } finally {
+      await orm.close();
+    }
+  } finally {
+    await lock.end();
+  }
+}

@@ -1,0 +1,52 @@
+import { Controller, Get, SerializeOptions, ServiceUnavailableException } from '@nestjs/common';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import { VerificationKeys } from '../auth/index.ts';
+import { ChangeLog, DatabaseStartup } from '../database/index.ts';
+import { Problem, Public } from '../http/index.ts';
+import { Live, Ready } from './health.schemas.ts';
+
+@Public()
+@ApiTags('health')
+@Controller()
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly indicator: HealthIndicatorService,
+    private readonly startup: DatabaseStartup,
+    private readonly changes: ChangeLog,
+    private readonly keys: VerificationKeys,
+  ) {}
+
+  /** The process runs. */
+  @Get('healthz')
+  @ApiOkResponse({ standardSchema: Live })
+  @SerializeOptions({ schema: Live })
+  live(): Live {
+    return { status: 'ok' };
+  }
+
+  /** Requests can be served: else 503, with what is missing in `checks`. */
+  @Get('readyz')
+  @ApiOkResponse({ standardSchema: Ready })
+  @SerializeOptions({ schema: Ready })
+  async ready(): Promise<Ready> {
+    try {
+      const { status, details } = await this.health.check([
+        () => this.#check('database', this.startup.waitingFor === undefined, this.startup.waitingFor),
+        () => this.#check('changes', this.changes.isCurrent, 'the change log cannot be read'),
+        () => this.#check('keys', this.keys.areKnown, 'no verification key of Clerk is known'),
+      ]);
+      return { status, checks: details };
+    } catch (error) {
+      if (!(error instanceof ServiceUnavailableException)) throw error;
+      const { details } = error.getResponse() as { details: Ready['checks'] };
+      throw new Problem('unavailable', { members: { checks: details } });
+    }
+  }
+
+  #check(name: string, isUp: boolean, reason: string | undefined) {
+    const indicator = this.indicator.check(name);
+    return isUp ? indicator.up() : indicator.down({ reason });
+  }
+}

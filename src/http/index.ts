@@ -1,0 +1,10 @@
+export { HttpModule } from './http.module.ts';
+export { InputPipe } from './input.pipe.ts';
+export { JsonBodyInterceptor } from './json-body.interceptor.ts';
+export { logging } from './logging.ts';
+export { openApiOf, serveDocs } from './openapi.ts';
+export { Problem, type ProblemCode, PROBLEMS } from './problem.ts';
+export { ProblemFilter } from './problem.filter.ts';
+export { Public } from './public.decorator.ts';
+export { untilReady } from './readiness.ts';
+export { withRequestId } from './request-id.ts';

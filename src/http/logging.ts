@@ -1,0 +1,26 @@
+import type { IncomingMessage } from 'node:http';
+import type { Params } from 'nestjs-pino';
+import type { Settings } from '../config/index.ts';
+import { pathOf } from './problem.filter.ts';
+
+/** Written as it is named, so that nothing secret is logged because somebody forgot to strike it out. */
+function requestLine(request: IncomingMessage & { id: unknown; originalUrl?: string }) {
+  return { id: request.id, method: request.method, path: pathOf(request.originalUrl ?? request.url ?? '/') };
+}
+
+/** One line for each request, without headers, query or body. */
+export function logging(settings: Settings): Params {
+  return {
+    pinoHttp: {
+      level: settings.logLevel,
+      genReqId: (request) => request.id,
+      wrapSerializers: false,
+      serializers: {
+        req: requestLine,
+        res: (response: { statusCode: number }) => ({ status: response.statusCode }),
+      },
+      redact: ['*.authorization', '*.cookie', '*.token', '*.headers', '*.secret', '*.password'],
+      autoLogging: { ignore: (request) => request.url === '/healthz' || request.url === '/readyz' },
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/** Every refusal a client may meet: its stable code, status, title, and the sentence at /problems/{code}. */
+export const PROBLEMS = {
+  invalid_input: [400, 'Invalid input', 'What was sent does not have the form that the route takes; see errors.'],
+  token_missing: [401, 'Token missing', 'Send a session token from Clerk as Authorization: Bearer.'],
+  token_invalid: [401, 'Token invalid', 'The token is not one that this service accepts.'],
+  token_expired: [401, 'Token expired', 'Get a fresh token from Clerk and try again.'],
+  token_not_active: [401, 'Token not active yet', 'The token is from the future: check the clocks.'],
+  token_revoked: [401, 'Token revoked', 'Access was withdrawn. Get a fresh token and try once more.'],
+  session_pending: [401, 'Session pending', 'The session has a task to finish in Clerk before it may call.'],
+  token_type_not_accepted: [403, 'Token type not accepted', 'The route does not take tokens of this kind.'],
+  not_found: [404, 'Not found', 'There is nothing here, or it is not yours.'],
+  method_not_allowed: [405, 'Method not allowed', 'The path exists; see Allow for the methods it takes.'],
+  not_acceptable: [406, 'Not acceptable', 'Answers are JSON; allow application/json in Accept.'],
+  payload_too_large: [413, 'Payload too large', 'The body is larger than the route takes.'],
+  unsupported_media_type: [415, 'Unsupported media type', 'Send JSON in UTF-8 as application/json, not encoded.'],
+  internal: [500, 'Internal error', 'Something went wrong here; the request id helps to find it.'],
+  unavailable: [503, 'Unavailable', 'Something this service needs is away; try again after Retry-After.'],
+} as const satisfies Record<string, readonly [number, string, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One thing wrong with the input; `pointer` is a JSON Pointer (RFC 6901) into the body or the query. */
+export interface InputError {
+  pointer: string;
+  detail: string;
+}
+
+interface ProblemExtras {
+  detail?: string;
+  headers?: Record<string, string>;
+  errors?: InputError[];
+  /** Further members at the top level of the document. */
+  members?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+const RETRY_AFTER_S = '5';
+
+/** A refusal, thrown anywhere, answered as application/problem+json (RFC 9457). `detail` never repeats input. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  readonly headers: Record<string, string>;
+  readonly errors: InputError[] | undefined;
+  readonly members: Record<string, unknown> | undefined;
+
+  constructor(
+    readonly code: ProblemCode,
+    extras: ProblemExtras = {},
+  ) {
+    const [status, title, meaning] = PROBLEMS[code];
+    super(extras.detail ?? meaning, { cause: extras.cause });
+    this.status = status;
+    this.title = title;
+    this.detail = extras.detail ?? meaning;
+    this.errors = extras.errors;
+    this.members = extras.members;
+    this.headers = { ...defaultHeaders(code, status), ...extras.headers };
+  }
+}
+
+/** RFC 6750, section 3: a request without a token gets the bare challenge, a bad token its error. */
+function defaultHeaders(code: ProblemCode, status: number): Record<string, string> {
+  if (code === 'token_missing') return { 'www-authenticate': 'Bearer' };
+  if (status === 401) return { 'www-authenticate': `Bearer error="invalid_token", error_description="${code}"` };
+  if (status === 503) return { 'retry-after': RETRY_AFTER_S };
+  return {};
+}

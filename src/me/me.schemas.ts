@@ -1,0 +1,80 @@
+import { z } from 'zod';
+
+const MAX_SETTINGS_BYTES = 8192;
+
+/** BCP 47, in its canonical form: `en`, `pt-BR`. */
+const Locale = z.string().max(35).refine(isLocale, 'must be a language tag such as pt-BR');
+/** A name of the IANA time zone database: `Europe/Lisbon`. */
+const Timezone = z.string().max(64).refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
+
+const Settings = z
+  .record(z.string(), z.unknown())
+  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_SETTINGS_BYTES, 'must be at most 8 KB of JSON')
+  .refine(isStorable, 'must not contain the character U+0000 or half a surrogate pair')
+  .meta({ description: 'Replaces all settings; at most 8 KB' });
+
+export const MeChanges = z
+  .strictObject({
+    locale: Locale.nullable().optional(),
+    timezone: Timezone.nullable().optional(),
+    settings: Settings.optional(),
+  })
+  .meta({ id: 'MeChanges' });
+export type MeChanges = z.output<typeof MeChanges>;
+
+const MeUser = z
+  .object({
+    id: z.uuid(),
+    clerkId: z.string(),
+    email: z.string().nullable(),
+    name: z.string().nullable(),
+    imageUrl: z.string().nullable(),
+    locale: z.string().nullable(),
+    timezone: z.string().nullable(),
+    settings: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'MeUser' });
+
+const MeTenant = z
+  .object({
+    id: z.uuid(),
+    clerkId: z.string(),
+    name: z.string(),
+    slug: z.string().nullable(),
+    role: z.string(),
+    permissions: z.array(z.string()),
+  })
+  .meta({ id: 'MeTenant' });
+
+export const Me = z
+  .object({
+    user: MeUser,
+    tenant: MeTenant.nullable(),
+    plan: z.string().nullable(),
+    features: z.array(z.string()),
+    impersonatedBy: z.string().nullable(),
+  })
+  .meta({ id: 'Me', description: 'The caller' });
+export type Me = z.input<typeof Me>;
+
+function isLocale(value: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(value).length === 1;
+  } catch {
+    return false;
+  }
+}
+
+function isTimezone(value: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: value }));
+  } catch {
+    return false;
+  }
+}
+
+/** What PostgreSQL's jsonb refuses. */
+function isStorable(value: unknown): boolean {
+  const content = JSON.stringify(value);
+  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(content);
+}

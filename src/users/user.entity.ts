@@ -1,0 +1,51 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+
+const UserSchema = defineEntity({
+  name: 'User',
+  tableName: 'users',
+  properties: {
+    id: p.uuid().primary().onCreate(() => uuidv7()),
+    clerkId: p.text().unique(),
+    externalId: p.text().nullable(),
+    /** Not unique, and nobody is found by it. */
+    email: p.text().nullable(),
+    name: p.text().nullable(),
+    imageUrl: p.text().nullable(),
+    locale: p.text().nullable(),
+    timezone: p.text().nullable(),
+    settings: p.json<Record<string, unknown>>().default('{}'),
+    bannedAt: p.datetime().nullable(),
+    lockedAt: p.datetime().nullable(),
+    deprovisionedAt: p.datetime().nullable(),
+    /** A tombstone: the row stays, so that nothing brings the user back. */
+    deletedAt: p.datetime().nullable(),
+    /** Clerk's time of what the row shows, in milliseconds; 0: known from claims alone. */
+    clerkUpdatedAt: p.bigint('number').default(0),
+    /** The event that told us; breaks the tie between equal times. */
+    clerkEventId: p.text().default(''),
+    createdAt: p.datetime().defaultRaw('now()'),
+    updatedAt: p
+      .datetime()
+      .defaultRaw('now()')
+      .onUpdate(() => new Date()),
+  },
+  uniques: [{ name: 'users_external_id_living', properties: ['externalId'], where: 'deleted_at is null' }],
+});
+
+/** What the user decides here, not in Clerk; what is absent stays. */
+export interface ProfileChanges {
+  locale?: string | null;
+  timezone?: string | null;
+  settings?: Record<string, unknown>;
+}
+
+/** A person who signs in with Clerk; global, not of a tenant. */
+export class User extends UserSchema.class {
+  changeProfile(changes: ProfileChanges): void {
+    if (changes.locale !== undefined) this.locale = changes.locale;
+    if (changes.timezone !== undefined) this.timezone = changes.timezone;
+    if (changes.settings !== undefined) this.settings = changes.settings;
+  }
+}
+UserSchema.setClass(User);

@@ -1,0 +1,115 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable, Logger } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { type Principal, UserStates } from '../auth/index.ts';
+import { ClerkApi } from '../clerk/index.ts';
+import { ChangeLog, isDatabaseUnavailable, Remembered, transaction } from '../database/index.ts';
+import { Problem } from '../http/index.ts';
+import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
+import { USER_CHANGED, UserMirror } from './user-mirror.service.ts';
+import type { ProfileChanges, User } from './user.entity.ts';
+import { loadSnapshot, type UserSnapshot } from './user-snapshot.ts';
+
+const MAX_SNAPSHOTS = 10_000;
+/** With neither change log nor tables to read, what is remembered serves this long. */
+const MAX_SILENCE_MS = 10_000;
+/** Between two tries to complete the profile of one user. */
+const COMPLETION_PAUSE_MS = 60_000;
+
+/** The people who sign in: found or created, known from memory, never twice. */
+@Injectable()
+export class UsersService implements UserStates {
+  readonly #logger = new Logger(UsersService.name);
+  readonly #snapshots = new Remembered<UserSnapshot>(MAX_SNAPSHOTS, (clerkId) => loadSnapshot(this.em.fork(), clerkId));
+  readonly #creating = new Map<string, Promise<void>>();
+  readonly #completed = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: COMPLETION_PAUSE_MS });
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clerk: ClerkApi,
+    private readonly changes: ChangeLog,
+    private readonly mirror: UserMirror,
+  ) {
+    changes.listen(USER_CHANGED, {
+      one: (clerkId) => this.#snapshots.forget(clerkId),
+      all: () => this.#snapshots.forgetAll(),
+    });
+  }
+
+  isRefused(clerkUserId: string): boolean | Promise<boolean> {
+    const known = this.changes.isCurrent ? this.#snapshots.peek(clerkUserId) : undefined;
+    return known ? known.isRefused : this.#find(clerkUserId).then((snapshot) => snapshot?.isRefused ?? false);
+  }
+
+  /** The caller's row, created at first sight. A user whose token is refused stays refused, whatever the token says. */
+  async findOrCreate(principal: Principal): Promise<UserSnapshot> {
+    const found = await this.#find(principal.clerkUserId);
+    if (found?.isIncomplete) this.#completeLater(principal.clerkUserId);
+    const snapshot = found ?? (await this.#create(principal));
+    if (snapshot.isRefused) throw new Problem('token_revoked');
+    return snapshot;
+  }
+
+  /** Saves the user's own settings; every process forgets its copy. */
+  async changeProfile(user: User, changes: ProfileChanges): Promise<UserSnapshot> {
+    user.changeProfile(changes);
+    await transaction(this.em, async (em) => {
+      await em.flush();
+      await this.changes.record(em, USER_CHANGED, user.clerkId);
+    });
+    return this.#reload(user.clerkId);
+  }
+
+  /** From memory while the change log is followed, else from the table, else for a while from memory. */
+  async #find(clerkId: string): Promise<UserSnapshot | undefined> {
+    if (this.changes.isCurrent) return this.#snapshots.get(clerkId);
+    try {
+      return await this.#snapshots.refresh(clerkId);
+    } catch (error) {
+      const known = this.changes.silentForMs < MAX_SILENCE_MS ? this.#snapshots.peek(clerkId) : undefined;
+      if (!known || !isDatabaseUnavailable(error)) throw error;
+      return known;
+    }
+  }
+
+  /** One creation for all requests of a new user: so Clerk is asked once. */
+  async #create({ clerkUserId, claims }: Principal): Promise<UserSnapshot> {
+    const running = this.#creating.get(clerkUserId) ?? this.#firstSight(factsOfClaims(claims));
+    this.#creating.set(clerkUserId, running);
+    try {
+      await running;
+    } finally {
+      if (this.#creating.get(clerkUserId) === running) this.#creating.delete(clerkUserId);
+    }
+    return (await this.#find(clerkUserId)) ?? this.#reload(clerkUserId);
+  }
+
+  async #firstSight(claimed: UserFacts): Promise<void> {
+    const user = claimed.email === null && !this.clerk.isAway ? await this.clerk.findUser(claimed.clerkId) : undefined;
+    await this.#mirror(user ? factsOfUser(user) : claimed);
+  }
+
+  /** Nobody waits for it: the answer shows in a later request. */
+  #completeLater(clerkId: string): void {
+    if (this.clerk.isAway || this.#completed.has(clerkId)) return;
+    this.#completed.set(clerkId, true);
+    this.#complete(clerkId).catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${error.message}`));
+  }
+
+  async #complete(clerkId: string): Promise<void> {
+    const user = await this.clerk.findUser(clerkId);
+    if (user) await this.#mirror(factsOfUser(user));
+  }
+
+  async #mirror(facts: UserFacts): Promise<void> {
+    await transaction(this.em.fork(), (em) => this.mirror.mirror(em, facts));
+    this.#snapshots.forget(facts.clerkId);
+  }
+
+  async #reload(clerkId: string): Promise<UserSnapshot> {
+    this.#snapshots.forget(clerkId);
+    const snapshot = await this.#snapshots.refresh(clerkId);
+    if (!snapshot) throw new Problem('token_revoked');
+    return snapshot;
+  }
+}
