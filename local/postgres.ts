@@ -23,12 +23,13 @@ const PREFERRED_PORT = 5455;
 const NOBODY = 65_534;
 const AS_ROOT = process.getuid?.() === 0;
 
-/** A running embedded PostgreSQL. `stop` leaves it running while somebody else is connected. */
+/** A running embedded PostgreSQL. */
 export interface LocalPostgres {
   adminUrl: string;
   ownerUrl: string;
   url: string;
-  stop(): Promise<void>;
+  /** Stops the server; while somebody else is connected only with `force`. */
+  stop(options?: { force: boolean }): Promise<void>;
 }
 
 interface Passwords {
@@ -53,8 +54,8 @@ export async function startPostgres(folder: string, flags: string[] = []): Promi
     adminUrl,
     ownerUrl: address('gatehouse_owner', 'gatehouse'),
     url: address('gatehouse', 'gatehouse'),
-    stop: async () => {
-      if (!(await isInUse(adminUrl))) server.stop();
+    stop: async ({ force } = { force: false }) => {
+      if (force || !(await isInUse(adminUrl))) server.stop();
     },
   };
 }

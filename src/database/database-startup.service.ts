@@ -71,12 +71,17 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
 
   async #prepare(): Promise<string[]> {
     await this.#checkRole();
-    if (!this.settings.production) await migrate(this.ownerOptions);
+    if (!this.settings.production) await this.#migrate();
     const pending = await this.#pending();
     if (pending.length > 0) return pending;
     await this.changes.start();
     for (const step of this.#steps) await step();
     return [];
+  }
+
+  async #migrate(): Promise<void> {
+    const applied = await migrate(this.ownerOptions);
+    if (applied.length > 0) this.#logger.log(`Applied ${applied.join(', ')}`);
   }
 
   #wait(reason: string | undefined): void {

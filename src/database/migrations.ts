@@ -20,15 +20,20 @@ export async function pendingMigrations(query: (sql: string) => Promise<{ name: 
   return known.filter((name) => !executed.has(name)).toSorted();
 }
 
-/** Applies what is pending, with the owner's options; processes that start together take turns. */
-export async function migrate(options: Options): Promise<void> {
+/** Applies what is pending, with the owner's options, and answers its names; processes that start together take turns. */
+export async function migrate(options: Options): Promise<string[]> {
   const lock = new Client({ connectionString: options.clientUrl, connectionTimeoutMillis: 2000 });
   await lock.connect();
   try {
     await lock.query('select pg_advisory_lock(hashtext($1))', [LOCK]);
-    const orm = await MikroORM.init({ ...options, driverOptions: {}, pool: { max: 1 } });
+    const orm = await MikroORM.init({
+      ...options,
+      driverOptions: {},
+      pool: { max: 1 },
+      migrations: { ...options.migrations, silent: true },
+    });
     try {
-      await orm.migrator.up();
+      return (await orm.migrator.up()).map(({ name }) => name);
     } finally {
       await orm.close();
     }

@@ -1,0 +1,51 @@
+import 'reflect-metadata';
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { createApp } from '../../src/app.ts';
+import { readSettings } from '../../src/config/index.ts';
+import type { TestClerk } from './clerk.ts';
+import { onClose } from './closing.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
+import { type Answer, type Call, call } from './http.ts';
+
+/** The real application, listening, on a database of its own. */
+export interface TestApp {
+  app: NestExpressApplication;
+  database: TestDatabase;
+  orm: MikroORM;
+  url: string;
+  call(path: string, call?: Call): Promise<Answer>;
+  /** A call with this token. */
+  as(token: string, path: string, call?: Call): Promise<Answer>;
+}
+
+export async function startApp(
+  clerk: TestClerk,
+  env: Record<string, string> = {},
+  database?: TestDatabase,
+): Promise<TestApp> {
+  const own = database ?? (await createDatabase());
+  const app = await createApp(readSettings({ ...environmentOf(clerk, own), ...env }));
+  onClose(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return {
+    app,
+    database: own,
+    orm: app.get(MikroORM),
+    url,
+    call: (path, options) => call(`${url}${path}`, options),
+    as: (token, path, options) =>
+      call(`${url}${path}`, { ...options, headers: { authorization: `Bearer ${token}`, ...options?.headers } }),
+  };
+}
+
+export function environmentOf(clerk: TestClerk, database: TestDatabase): Record<string, string> {
+  return {
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'silent',
+    DATABASE_URL: database.url,
+    DATABASE_OWNER_URL: database.ownerUrl,
+    ...clerk.env,
+  };
+}

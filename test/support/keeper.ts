@@ -1,0 +1,25 @@
+/**
+ * Keeps one PostgreSQL with a migrated database for a run of the tests: prints its addresses as a line of JSON, and
+ * stops and removes it when standard input closes, so that nothing stays behind however the run ends.
+ */
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startPostgres } from '../../local/postgres.ts';
+import { ormOptions } from '../../mikro-orm.config.ts';
+import { migrate } from '../../src/database/migrations.ts';
+
+/** Nothing of the tests must survive a crash of the machine. */
+const FAST = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300'];
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
+
+const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+chmodSync(folder, 0o755);
+const postgres = await startPostgres(folder, FAST);
+await migrate(ormOptions(postgres.ownerUrl));
+process.stdout.write(`${JSON.stringify(postgres)}\n`);
+await once(process.stdin.resume(), 'end');
+await postgres.stop({ force: true });
+rmSync(folder, { recursive: true, force: true });

@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { freePort } from '../../local/ports.ts';
+import { onClose } from './closing.ts';
+import { type Answer, type Call, call } from './http.ts';
+
+const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
+
+/** The built server as a process of its own, as in production. */
+export class ServerProcess {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  output = '';
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.url = url;
+    child.stdout?.on('data', (chunk) => (this.output += String(chunk)));
+    child.stderr?.on('data', (chunk) => (this.output += String(chunk)));
+  }
+
+  /** Starts it; does not wait. */
+  static async spawn(env: Record<string, string>): Promise<ServerProcess> {
+    const port = env.PORT ?? String(await freePort());
+    const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env.PATH ?? '', ...env, PORT: port } });
+    const server = new ServerProcess(child, `http://127.0.0.1:${port}`);
+    onClose(() => server.stop());
+    return server;
+  }
+
+  static async start(env: Record<string, string>): Promise<ServerProcess> {
+    const server = await ServerProcess.spawn(env);
+    await server.until('/readyz', 200);
+    return server;
+  }
+
+  call(path: string, options?: Call): Promise<Answer> {
+    return call(`${this.url}${path}`, options);
+  }
+
+  as(token: string, path: string): Promise<Answer> {
+    return this.call(path, { headers: { authorization: `Bearer ${token}` } });
+  }
+
+  /** Waits until the path answers with that status. */
+  async until(path: string, status: number): Promise<void> {
+    for (;;) {
+      if (this.#child.exitCode !== null) throw new Error(`The server ended:\n${this.output}`);
+      const answer = await this.call(path).catch(() => undefined);
+      if (answer?.status === status) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** The exit code, once it has ended by itself. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill(signal);
+    await once(this.#child, 'exit');
+  }
+}
