@@ -7,7 +7,7 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Settings } from './config/index.ts';
 import { DatabaseStartup } from './database/index.ts';
-import { serveDocs, untilReady, withRequestId } from './http/index.ts';
+import { answerMalformed, serveDocs, untilReady, withRequestId } from './http/index.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
 
@@ -31,6 +31,7 @@ export async function createApp(
   });
   app.use(untilReady(app.get(DatabaseStartup)));
   if (settings.apiDocs) serveDocs(app);
+  answerMalformed(app.getHttpServer());
   return app;
 }
 

@@ -104,7 +104,7 @@ export class LocalClerk {
     if (request.method === 'GET' && url.pathname === '/local/people') return { status: 200, body: this.#people() };
     if (request.method !== 'POST' || url.pathname !== '/local/tokens') return notImplemented(request, url);
     const form = new URLSearchParams(await readBody(request));
-    const [userId = '', organizationId] = [form.get('user_id') ?? '', form.get('organization_id') || undefined];
+    const [userId, organizationId] = [form.get('user_id') ?? '', form.get('organization_id') || undefined];
     const isKnown = this.users.has(userId) && (!organizationId || this.#membership(userId, organizationId));
     if (!isKnown) return { status: 404, body: clerkError('resource_not_found', 'No such user or membership') };
     return { status: 200, body: this.mint(userId, organizationId) };

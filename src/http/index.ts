@@ -2,6 +2,7 @@ export { HttpModule } from './http.module.ts';
 export { InputPipe } from './input.pipe.ts';
 export { JsonBodyInterceptor } from './json-body.interceptor.ts';
 export { logging } from './logging.ts';
+export { answerMalformed } from './malformed-requests.ts';
 export { openApiOf, serveDocs } from './openapi.ts';
 export { Problem, type ProblemCode, PROBLEMS } from './problem.ts';
 export { ProblemFilter } from './problem.filter.ts';

@@ -1,12 +1,14 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { json, type Request, type Response } from 'express';
+import { type Request, type Response, raw } from 'express';
 import type { Observable } from 'rxjs';
 import { Problem } from './problem.ts';
 
 const MAX_BODY = '100kb';
 const MAX_DEPTH = 32;
 
-const readJson = json({ limit: MAX_BODY, inflate: false, strict: false, type: () => true });
+/** The bytes alone: express's own JSON parser takes any UTF, and mends what is broken. */
+const readBytes = raw({ limit: MAX_BODY, inflate: false, type: () => true });
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. */
 @Injectable()
@@ -20,11 +22,26 @@ export class JsonBodyInterceptor implements NestInterceptor {
 }
 
 async function readBody(request: Request, response: Response): Promise<void> {
-  if (!request.is('application/json')) throw new Problem('unsupported_media_type');
+  if (!isJson(request)) throw new Problem('unsupported_media_type');
   await new Promise<void>((resolve, reject) => {
-    readJson(request, response, (error?: unknown) => (error ? reject(error as Error) : resolve()));
+    readBytes(request, response, (error?: unknown) => (error ? reject(error as Error) : resolve()));
   });
+  request.body = parse(request.body as Buffer);
   if (isDeeper(request.body, MAX_DEPTH)) throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
+}
+
+/** RFC 8259, section 8.1: JSON between systems is UTF-8. */
+function isJson(request: Request): boolean {
+  const charset = /;\s*charset="?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8';
+  return Boolean(request.is('application/json')) && charset.toLowerCase() === 'utf-8';
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(UTF8.decode(bytes));
+  } catch (cause) {
+    throw new Problem('invalid_input', { detail: 'The body is not JSON in UTF-8.', cause });
+  }
 }
 
 /** RFC 9112, section 6: a body is there when either header says so. */

@@ -26,5 +26,13 @@ export async function loadSnapshot(em: EntityManager, clerkId: string): Promise<
 
 /** The user as an entity of this EntityManager, without a query: changes to it are saved, and seen by nobody else. */
 export function mergeSnapshot(em: EntityManager, { row }: UserSnapshot): User {
-  return em.merge(User, structuredClone(row));
+  return em.merge(User, copyOf(row));
+}
+
+function copyOf(row: Readonly<UserRow>): UserRow {
+  const copies = Object.entries(row).map(([column, value]) => [
+    column,
+    value instanceof Date ? new Date(value) : structuredClone(value),
+  ]);
+  return Object.fromEntries(copies) as UserRow;
 }

@@ -54,6 +54,11 @@ export class TestClerk {
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 
+  /** Clerk signs with a new key from now on, under a new id. */
+  rotateKey(): void {
+    Object.assign(this.key, createSigningKey());
+  }
+
   callsTo(path: string): number {
     return this.calls.filter((call) => call.startsWith(path)).length;
   }

@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { startApp, type TestApp } from './support/app.ts';
+import { TestClerk } from './support/clerk.ts';
+
+let clerk: TestClerk;
+let app: TestApp;
+let token: string;
+let clerkId: string;
+
+beforeAll(async () => {
+  clerk = await TestClerk.start();
+  app = await startApp(clerk);
+  clerkId = clerk.aUser().id;
+  token = clerk.aToken({ sub: clerkId, iat: Math.floor(Date.now() / 1000), exp: Math.floor(Date.now() / 1000) + 3000 });
+  await app.as(token, '/v1/me');
+});
+
+const patch = (body: object | string, headers: Record<string, string> = {}) =>
+  app.as(token, '/v1/me', { method: 'PATCH', body, headers });
+const storedRow = async () =>
+  (await app.database.query<Record<string, unknown>>('select * from users where clerk_id = $1', [clerkId]))[0];
+
+describe('PATCH /v1/me', () => {
+  it('saves what it names, leaves the rest, and the caller reads its own write', async () => {
+    await patch({ locale: 'pt-BR', timezone: 'Europe/Lisbon', settings: { theme: 'dark', list: [1, { two: null }] } });
+    const { status, body } = await patch({ timezone: null });
+    expect([status, body.user]).toMatchObject([
+      200,
+      { locale: 'pt-BR', timezone: null, settings: { theme: 'dark', list: [1, { two: null }] } },
+    ]);
+    expect((await app.as(token, '/v1/me')).body).toEqual(body);
+    expect(await storedRow()).toMatchObject({ locale: 'pt-BR', timezone: null, settings: { theme: 'dark', list: [1, { two: null }] } });
+  });
+
+  it('replaces the settings as a whole', async () => {
+    await patch({ settings: { a: 1 } });
+    const { body } = await patch({ settings: { b: 2 } });
+    expect((body.user as { settings: unknown }).settings).toEqual({ b: 2 });
+  });
+
+  it('shows on another process within a second', async () => {
+    const other = await startApp(clerk, {}, app.database);
+    await other.as(token, '/v1/me');
+    await patch({ locale: 'de' });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(((await other.as(token, '/v1/me')).body.user as { locale: string }).locale).toBe('de');
+  });
+
+  it('is not mirrored away by what Clerk says', async () => {
+    await patch({ locale: 'fr' });
+    expect((await storedRow())?.locale).toBe('fr');
+  });
+
+  it.each<[string, object | string, string]>([
+    ['an unknown field', { nickname: 'x' }, '/nickname'],
+    ['a field of Clerk’s', { email: 'x@example.com' }, '/email'],
+    ['an unknown field with a strange name', { 'a/b~c': 1 }, '/a~1b~0c'],
+    ['a locale that is none', { locale: 'not a locale' }, '/locale'],
+    ['a locale that is a number', { locale: 5 }, '/locale'],
+    ['an unknown time zone', { timezone: 'Mars/Base' }, '/timezone'],
+    ['settings that are a list', { settings: [] }, '/settings'],
+    ['settings that are null', { settings: null }, '/settings'],
+    ['settings of more than 8 KB', { settings: { a: 'x'.repeat(8200) } }, '/settings'],
+    ['settings of more than 8 KB in bytes', { settings: { a: 'ü'.repeat(4100) } }, '/settings'],
+    ['settings with U+0000', { settings: { a: 'x\u0000y' } }, '/settings'],
+    ['settings with U+0000 in a name', { settings: { 'x\u0000': 1 } }, '/settings'],
+    ['settings with half a surrogate pair', '{"settings":{"a":"\\ud800"}}', '/settings'],
+    ['a list', [], ''],
+    ['a text', '"hello"', ''],
+    ['null', 'null', ''],
+  ])('refuses %s and changes nothing', async (_, body, pointer) => {
+    const before = await storedRow();
+    const { status, body: problem } = await patch(body, { 'content-type': 'application/json' });
+    expect([status, problem.code]).toEqual([400, 'invalid_input']);
+    expect((problem.errors as { pointer: string }[])[0]?.pointer).toBe(pointer);
+    expect(await storedRow()).toEqual(before);
+  });
+
+  it('stores settings that only look like what PostgreSQL refuses', async () => {
+    const settings = { a: '\\u0000', b: '\\\\ud800', c: '😀', d: '\u0001' };
+    expect(((await patch({ settings })).body.user as { settings: unknown }).settings).toEqual(settings);
+  });
+
+  it('gives every request an entity of its own', async () => {
+    await patch({ settings: { count: 0 } });
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => patch({ settings: { count: i } })));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    const { settings } = (await app.as(token, '/v1/me')).body.user as { settings: unknown };
+    expect((await storedRow())?.settings).toEqual(settings);
+  });
+
+  it('takes any JSON without a failure of ours', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.json(), fc.jsonValue().map((settings) => JSON.stringify({ settings })), fc.string()), async (body) => {
+        const { status, body: answer } = await patch(body, { 'content-type': 'application/json' });
+        expect([200, 400]).toContain(status);
+        if (status === 400) expect(answer.code).toBe('invalid_input');
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('sees prototype names as names', async () => {
+    const { status } = await patch('{"settings":{"__proto__":{"polluted":1},"constructor":1}}', { 'content-type': 'application/json' });
+    expect([200, 400]).toContain(status);
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  });
+});

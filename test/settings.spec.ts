@@ -1,0 +1,301 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { readSettings, SettingsError } from '../src/config/index.ts';
+import { environment, readOwnerUrl } from '../src/config/settings.ts';
+
+type Environment = Record<string, string | undefined>;
+
+const PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const WEAK_PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 1024 }));
+const CURVE_PEM = publicPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+
+/** Settings with which the start succeeds; undefined takes one away. */
+function anEnvironment(settings: Environment = {}): Record<string, string> {
+  const env: Environment = {
+    DATABASE_URL: 'postgres://gatehouse:pw@127.0.0.1:5432/gatehouse',
+    CLERK_SECRET_KEY: 'sk_test_c2VjcmV0',
+    CLERK_PUBLISHABLE_KEY: publishableKey('clever-fox-1.clerk.accounts.dev$'),
+    ...settings,
+  };
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function aProduction(settings: Environment = {}): Record<string, string> {
+  return anEnvironment({ NODE_ENV: 'production', CLERK_AUTHORIZED_PARTIES: 'https://app.example.com', ...settings });
+}
+
+function publishableKey(content: string, prefix = 'pk_test_'): string {
+  return prefix + Buffer.from(content).toString('base64');
+}
+
+function publicPem({ publicKey }: ReturnType<typeof generateKeyPairSync>): string {
+  return String(publicKey.export({ type: 'spki', format: 'pem' }));
+}
+
+/** The error's lines, one for each setting, without their indentation. */
+function complaintsOf(env: Record<string, string>): string[] {
+  const error = errorOf(() => readSettings(env));
+  expect(error).toBeInstanceOf(SettingsError);
+  return error.message
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim());
+}
+
+function errorOf(work: () => unknown): Error {
+  try {
+    work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('Nothing was thrown');
+}
+
+const names = (lines: string[]) => lines.map((line) => line.split(':', 1)[0]);
+
+describe('a wrong setting', () => {
+  it.each<[name: string, what: string, value: string | undefined, says: RegExp]>([
+    ['NODE_ENV', 'an unknown environment', 'staging', /one of development, test, production/],
+    ['NODE_ENV', 'another case', 'Production', /one of development, test, production/],
+    ['PORT', 'a name', 'http', /whole number/],
+    ['PORT', 'negative', '-1', /whole number/],
+    ['PORT', 'a fraction', '3000.5', /whole number/],
+    ['PORT', 'hexadecimal', '0xbb8', /whole number/],
+    ['PORT', 'above 65535', '65536', /at most 65535/],
+    ['PORT', 'far above', '99999999999', /whole number/],
+    ['DATABASE_URL', 'missing', undefined, /is missing; set it/],
+    ['DATABASE_URL', 'a secret without form', 'hunter2-hunter2', /postgres:\/\/user:password@host/],
+    ['DATABASE_URL', 'another database', 'mysql://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
+    ['DATABASE_OWNER_URL', 'another database', 'https://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
+    ['CLERK_SECRET_KEY', 'missing', undefined, /is missing; copy it from Clerk/],
+    ['CLERK_SECRET_KEY', 'the publishable key', 'pk_test_c2VjcmV0', /sk_test_… or sk_live_…/],
+    ['CLERK_SECRET_KEY', 'without content', 'sk_test_', /sk_test_… or sk_live_…/],
+    ['CLERK_SECRET_KEY', 'with a space', 'sk_live_ab cd', /sk_test_… or sk_live_…/],
+    ['CLERK_SECRET_KEY', 'of no instance type', 'sk_c2VjcmV0', /sk_test_… or sk_live_…/],
+    ['CLERK_PUBLISHABLE_KEY', 'the secret key', 'sk_test_c2VjcmV0', /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'undecodable', 'pk_test_%%%', /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'of random bytes', 'pk_test_AAECAwQFBgc=', /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'a host without its $', publishableKey('clerk.example.com'), /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'a host without a dot', publishableKey('localhost$'), /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'a path', publishableKey('clerk.example.com/x$'), /publishable key/],
+    ['CLERK_JWT_KEY', 'not PEM', 'MIIBIjANBgkqhkiG9w0BAQEFAAOC', /PEM public key/],
+    ['CLERK_JWT_KEY', 'PEM that is cut', PEM.slice(0, 200), /PEM public key/],
+    ['CLERK_JWT_KEY', 'RSA of 1024 bits', WEAK_PEM, /RSA, 2048 bits or more/],
+    ['CLERK_JWT_KEY', 'of an elliptic curve', CURVE_PEM, /RSA, 2048 bits or more/],
+    ['CLERK_API_URL', 'http to elsewhere', 'http://api.clerk.com', /https:\/\//],
+    ['CLERK_API_URL', 'http to a name that only begins like the loopback', 'http://127.0.0.1.example.com', /https:\/\//],
+    ['CLERK_API_URL', 'no address', 'api.clerk.com', /https:\/\//],
+    ['CLERK_API_URL', 'another scheme', 'file:///etc/passwd', /https:\/\//],
+    ['CLERK_ISSUER', 'http to elsewhere', 'http://clerk.example.com', /https:\/\//],
+    ['CLERK_ISSUER', 'no address', 'clerk.example.com', /https:\/\//],
+    ['CLERK_AUTHORIZED_PARTIES', 'everyone', '*', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'a wildcard', 'https://*.example.com', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'a path', 'https://app.example.com/app', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'a trailing slash', 'https://app.example.com/', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'no scheme', 'app.example.com', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'the default port', 'https://app.example.com:443', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'credentials', 'https://me@app.example.com', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'capitals, which no browser sends', 'https://App.example.com', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'none among others', 'none,https://app.example.com', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'one wrong among right ones', 'https://a.example.com,https://b.example.com/', /exact origin/],
+    ['CLERK_AUTHORIZED_PARTIES', 'a list of nothing', ' , ,', /at least one origin/],
+    ['CLERK_COOKIE_AUTH', 'a boolean', 'true', /one of on, off/],
+    ['CLERK_CLOCK_SKEW_MS', 'above a minute', '60001', /at most 60000/],
+    ['CLERK_CLOCK_SKEW_MS', 'negative', '-5', /whole number/],
+    ['CLERK_CLOCK_SKEW_MS', 'with a unit', '5s', /whole number/],
+    ['CLERK_MAX_TOKEN_LIFETIME_S', 'nothing', '0', /more than 0/],
+    ['CLERK_MAX_TOKEN_LIFETIME_S', 'endless', 'Infinity', /whole number/],
+    ['CORS_ORIGINS', 'everyone', '*', /exact origin/],
+    ['CORS_ORIGINS', 'a wildcard', 'https://*.example.com', /exact origin/],
+    ['CORS_ORIGINS', 'a trailing slash', 'https://app.example.com/', /exact origin/],
+    ['CORS_ORIGINS', 'the opaque origin', 'null', /exact origin/],
+    ['CORS_ORIGINS', 'a list of nothing', ',', /at least one origin/],
+    ['TRUST_PROXY', 'everyone', 'true', /trusting everyone is refused/],
+    ['TRUST_PROXY', 'every IPv4 address', '0.0.0.0/0', /trusting everyone is refused/],
+    ['TRUST_PROXY', 'every IPv6 address', '::/0', /trusting everyone is refused/],
+    ['TRUST_PROXY', 'every address, written otherwise', '10.0.0.0/8,0.0.0.0/00', /trusting everyone is refused/],
+    ['TRUST_PROXY', 'garbage', 'the load balancer', /addresses as CIDRs/],
+    ['TRUST_PROXY', 'a range that is too narrow', '10.0.0.0/33', /addresses as CIDRs/],
+    ['TRUST_PROXY', 'a range without bits', '10.0.0.0/', /addresses as CIDRs/],
+    ['TRUST_PROXY', 'an address that is none', '10.0.0.256', /addresses as CIDRs/],
+    ['TRUST_PROXY', 'one wrong among right ones', '10.0.0.0/8,everyone', /addresses as CIDRs/],
+    ['API_DOCS', 'a boolean', '1', /one of on, off/],
+    ['LOG_LEVEL', 'unknown', 'verbose', /one of fatal, error, warn, info, debug, trace, silent/],
+  ])('%s that is %s stops the start with one line that names it', (name, _what, value, says) => {
+    const lines = complaintsOf(anEnvironment({ [name]: value }));
+    expect(names(lines)).toEqual([name]);
+    expect(lines[0]).toMatch(says);
+  });
+
+  it.each<[name: string, value: string, secret: string]>([
+    ['DATABASE_URL', 'mysql://root:hunter2@127.0.0.1/x', 'hunter2'],
+    ['DATABASE_URL', 'hunter2', 'hunter2'],
+    ['DATABASE_OWNER_URL', 'mysql://root:hunter2@127.0.0.1/x', 'hunter2'],
+    ['CLERK_SECRET_KEY', 'sk_live_hunter2 hunter2', 'hunter2'],
+    ['CLERK_SECRET_KEY', 'hunter2', 'hunter2'],
+    ['CLERK_PUBLISHABLE_KEY', 'sk_live_hunter2', 'hunter2'],
+    ['CLERK_JWT_KEY', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----', 'hunter2'],
+    ['CLERK_API_URL', 'http://me:hunter2@api.clerk.com', 'hunter2'],
+    ['CLERK_ISSUER', 'http://me:hunter2@clerk.example.com', 'hunter2'],
+    ['CLERK_AUTHORIZED_PARTIES', 'https://me:hunter2@app.example.com', 'hunter2'],
+    ['CORS_ORIGINS', 'https://me:hunter2@app.example.com', 'hunter2'],
+    ['LOG_LEVEL', 'hunter2', 'hunter2'],
+    ['PORT', 'hunter2', 'hunter2'],
+  ])('%s is named without its value, which may be a secret in the wrong place', (name, value, secret) => {
+    const { message, cause } = errorOf(() => readSettings(anEnvironment({ [name]: value })));
+    expect(message).toContain(name);
+    expect(message).not.toContain(secret);
+    expect(cause).toBeUndefined();
+  });
+});
+
+describe('several wrong settings', () => {
+  it('have one line each', () => {
+    const wrong = { PORT: 'http', DATABASE_URL: undefined, CLERK_SECRET_KEY: 'x', TRUST_PROXY: 'true', LOG_LEVEL: 'loud' };
+    expect(names(complaintsOf(anEnvironment(wrong))).toSorted()).toEqual(Object.keys(wrong).toSorted());
+  });
+
+  it('are told by their name once, however much is wrong with one', () => {
+    const lists = { CORS_ORIGINS: 'x,y,z', CLERK_AUTHORIZED_PARTIES: 'x,y', TRUST_PROXY: 'x,y' };
+    expect(names(complaintsOf(anEnvironment(lists))).toSorted()).toEqual(Object.keys(lists).toSorted());
+  });
+
+  it('are told together with what only misses in combination', () => {
+    const lines = complaintsOf({ NODE_ENV: 'production', PORT: 'http' });
+    expect(names(lines).toSorted()).toEqual([
+      'CLERK_AUTHORIZED_PARTIES',
+      'CLERK_PUBLISHABLE_KEY',
+      'CLERK_SECRET_KEY',
+      'DATABASE_URL',
+      'PORT',
+    ]);
+  });
+});
+
+describe('settings that need each other', () => {
+  it('name the origins of the clients in production', () => {
+    const lines = complaintsOf(aProduction({ CLERK_AUTHORIZED_PARTIES: undefined }));
+    expect(lines).toEqual([expect.stringMatching(/^CLERK_AUTHORIZED_PARTIES: is missing; .*"none"/)]);
+  });
+
+  it('leave the origins open elsewhere', () => {
+    expect(readSettings(anEnvironment()).clerk.authorizedParties).toBeUndefined();
+  });
+
+  it('need an issuer, from either of two settings', () => {
+    const lines = complaintsOf(anEnvironment({ CLERK_PUBLISHABLE_KEY: undefined }));
+    expect(lines).toEqual([expect.stringMatching(/^CLERK_PUBLISHABLE_KEY: is missing; .*CLERK_ISSUER/)]);
+    const env = anEnvironment({ CLERK_PUBLISHABLE_KEY: undefined, CLERK_ISSUER: 'https://clerk.example.com' });
+    expect(readSettings(env).clerk.issuers).toEqual(['https://clerk.example.com']);
+  });
+});
+
+describe('a setting that is not given', () => {
+  it('has the documented default', () => {
+    expect(readSettings(anEnvironment())).toMatchObject({
+      production: false,
+      port: 3000,
+      host: '127.0.0.1',
+      corsOrigins: [],
+      trustProxy: undefined,
+      apiDocs: true,
+      logLevel: 'info',
+      clerk: {
+        apiUrl: 'https://api.clerk.com',
+        issuers: ['https://clever-fox-1.clerk.accounts.dev'],
+        jwtKey: undefined,
+        cookieAuth: true,
+        clockSkewMs: 5000,
+        maxTokenLifetimeS: 3600,
+      },
+    });
+  });
+
+  it('has a stricter default in production, where the process is reached from outside', () => {
+    expect(readSettings(aProduction())).toMatchObject({ production: true, host: '0.0.0.0', apiDocs: false });
+  });
+
+  it.each([
+    ['HOST', '10.0.0.5', { host: '10.0.0.5' }],
+    ['API_DOCS', 'on', { apiDocs: true }],
+    ['CLERK_COOKIE_AUTH', 'off', { clerk: { cookieAuth: false } }],
+    ['CLERK_CLOCK_SKEW_MS', '60000', { clerk: { clockSkewMs: 60_000 } }],
+    ['CLERK_CLOCK_SKEW_MS', '0', { clerk: { clockSkewMs: 0 } }],
+    ['CLERK_MAX_TOKEN_LIFETIME_S', '1', { clerk: { maxTokenLifetimeS: 1 } }],
+    ['CLERK_ISSUER', 'https://issuer.example.com', { clerk: { issuers: ['https://issuer.example.com'] } }],
+    ['CLERK_API_URL', 'https://proxy.example.com/clerk/', { clerk: { apiUrl: 'https://proxy.example.com/clerk' } }],
+    ['CLERK_API_URL', 'http://127.0.0.1:4400', { clerk: { apiUrl: 'http://127.0.0.1:4400' } }],
+    ['CLERK_API_URL', 'http://localhost:4400', { clerk: { apiUrl: 'http://localhost:4400' } }],
+    ['CLERK_API_URL', 'http://[::1]:4400', { clerk: { apiUrl: 'http://[::1]:4400' } }],
+    ['CLERK_AUTHORIZED_PARTIES', 'none', { clerk: { authorizedParties: [] }, corsOrigins: [] }],
+    ['PORT', '65535', { port: 65_535 }],
+    ['TRUST_PROXY', '2', { trustProxy: 2 }],
+    ['TRUST_PROXY', '10.0.0.0/8, fd00::/8,192.0.2.1', { trustProxy: ['10.0.0.0/8', 'fd00::/8', '192.0.2.1'] }],
+    ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
+  ])('gives way to %s=%s', (name, value, expected) => {
+    expect(readSettings(aProduction({ [name]: value }))).toMatchObject(expected);
+  });
+
+  it('comes from another that is: the owner from the runtime role, CORS from the parties', () => {
+    const parties = 'https://app.example.com, http://localhost:5173';
+    const { corsOrigins, clerk, ...settings } = readSettings(anEnvironment({ CLERK_AUTHORIZED_PARTIES: parties }));
+    expect(clerk.authorizedParties).toEqual(['https://app.example.com', 'http://localhost:5173']);
+    expect(corsOrigins).toEqual(clerk.authorizedParties);
+    expect(settings.databaseOwnerUrl).toBe(settings.databaseUrl);
+  });
+
+  it('is not taken from another when it is given', () => {
+    const env = aProduction({ CORS_ORIGINS: 'https://admin.example.com', DATABASE_OWNER_URL: 'postgresql://owner@db/x' });
+    expect(readSettings(env)).toMatchObject({
+      corsOrigins: ['https://admin.example.com'],
+      databaseOwnerUrl: 'postgresql://owner@db/x',
+      databaseUrl: anEnvironment().DATABASE_URL,
+      clerk: { authorizedParties: ['https://app.example.com'] },
+    });
+  });
+});
+
+describe('CLERK_JWT_KEY', () => {
+  it.each([
+    ['real newlines', PEM],
+    ['newlines written as \\n', PEM.replaceAll('\n', '\\n')],
+  ])('is read with %s', (_how, value) => {
+    const { jwtKey } = readSettings(anEnvironment({ CLERK_JWT_KEY: value })).clerk;
+    expect(jwtKey?.export({ type: 'spki', format: 'pem' })).toBe(PEM);
+  });
+});
+
+describe('the environment of the process', () => {
+  const before = { ...process.env };
+
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  it.each([
+    ['empty', ''],
+    ['blank', '  '],
+  ])('counts a value that is %s as unset', (_what, value) => {
+    Object.assign(process.env, anEnvironment({ PORT: value, CLERK_ISSUER: value, CLERK_SECRET_KEY: value }));
+    expect(environment()).not.toHaveProperty('PORT');
+    expect(names(complaintsOf(environment()))).toEqual(['CLERK_SECRET_KEY']);
+  });
+
+  it('is what settings are read from when no other is given', () => {
+    Object.assign(process.env, anEnvironment({ NODE_ENV: 'test', PORT: '4711' }));
+    expect(readSettings().port).toBe(4711);
+  });
+});
+
+describe('the address of the role that migrates', () => {
+  const url = 'postgres://gatehouse@db/x';
+
+  it('is all that the command line needs', () => {
+    expect(readOwnerUrl({ DATABASE_URL: url })).toBe(url);
+    expect(readOwnerUrl({ DATABASE_URL: url, DATABASE_OWNER_URL: 'postgres://owner@db/x' })).toBe('postgres://owner@db/x');
+  });
+
+  it('is named when it is missing', () => {
+    expect(errorOf(() => readOwnerUrl({})).message).toMatch(/^\s+DATABASE_URL: is missing/m);
+  });
+});
