@@ -1,0 +1,62 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { startApp, type TestApp } from './support/app.ts';
+import { TestClerk } from './support/clerk.ts';
+
+interface Operation {
+  security?: object[];
+  requestBody?: object;
+  responses: Record<string, { content?: object }>;
+}
+
+let app: TestApp;
+let document: { openapi: string; paths: Record<string, Record<string, Operation>> };
+
+beforeAll(async () => {
+  app = await startApp(await TestClerk.start());
+  document = (await app.call('/openapi.json')).body as typeof document;
+});
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+  );
+
+describe('/openapi.json', () => {
+  it('is a valid OpenAPI 3.1 document', async () => {
+    const result = await new Validator().validate(structuredClone(document));
+    expect([result.valid, result.errors]).toEqual([true, undefined]);
+    expect(document.openapi).toMatch(/^3\.1\./);
+  });
+
+  it('has a schema for every answer and refers to the problem document for refusals', () => {
+    for (const { name, operation } of operations()) {
+      const contents = Object.entries(operation.responses);
+      expect([name, contents.every(([, { content }]) => content)]).toEqual([name, true]);
+      expect([name, Object.keys(operation.responses.default?.content ?? {})]).toEqual([name, ['application/problem+json']]);
+    }
+  });
+
+  it('marks the open routes as open', () => {
+    const open = operations().filter(({ operation }) => operation.security?.length === 0);
+    expect(open.map(({ name }) => name).toSorted()).toEqual(['GET /healthz', 'GET /problems/{code}', 'GET /readyz']);
+  });
+});
+
+describe('/docs', () => {
+  it('loads nothing from elsewhere', async () => {
+    const { status, body } = await app.call('/docs');
+    expect(status).toBe(200);
+    const sources = [...String(body.text).matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source]) => source ?? '');
+    expect(sources.length).toBeGreaterThan(3);
+    for (const source of sources) {
+      expect(source).not.toMatch(/^(https?:)?\/\//);
+      expect((await app.call(new URL(source, `${app.url}/docs`).pathname)).status).toBe(200);
+    }
+  });
+
+  it('is off where API_DOCS is off', async () => {
+    const off = await startApp(await TestClerk.start(), { API_DOCS: 'off' });
+    for (const path of ['/docs', '/openapi.json']) expect((await off.call(path)).status).toBe(404);
+  });
+});
