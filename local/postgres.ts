@@ -60,6 +60,12 @@ export async function startPostgres(folder: string, flags: string[] = []): Promi
   };
 }
 
+/** Stops the server of that folder when it runs, whoever is connected. */
+export function stopPostgres(folder: string): void {
+  const server = new Server(folder);
+  if (server.runningPort() !== undefined) server.stop();
+}
+
 class Server {
   readonly #binaries = reachableBinaries();
   readonly #home: string;

@@ -27,7 +27,7 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
   readonly #steps: (() => Promise<void>)[] = [];
   #waitingFor: string | undefined = 'the first connection';
   #timer: NodeJS.Timeout | undefined;
-  #stopping = false;
+  #stopped = false;
 
   constructor(
     private readonly em: EntityManager,
@@ -38,7 +38,7 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
 
   /** What still stands in the way, in a sentence for the operator; undefined once ready. */
   get waitingFor(): string | undefined {
-    return this.#stopping ? 'the process is shutting down' : this.#waitingFor;
+    return this.#waitingFor;
   }
 
   /** Adds a step that runs when the tables are there, before the first request is served. */
@@ -50,12 +50,8 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
     await this.#attempt();
   }
 
-  /** Not ready first, so that no new work arrives while what is running finishes. */
-  beforeApplicationShutdown(): void {
-    this.#stopping = true;
-  }
-
   onApplicationShutdown(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
@@ -88,7 +84,7 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
     if (this.#waitingFor !== reason && reason) this.#logger.error(`Not ready, waiting for ${reason}`);
     if (!reason) this.#logger.log('Ready');
     this.#waitingFor = reason;
-    if (reason && !this.#stopping) this.#timer = setTimeout(() => void this.#retry(), RETRY_MS);
+    if (reason && !this.#stopped) this.#timer = setTimeout(() => void this.#retry(), RETRY_MS);
   }
 
   async #retry(): Promise<void> {

@@ -1,4 +1,4 @@
-import { Controller, Get, SerializeOptions, ServiceUnavailableException } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Controller, Get, SerializeOptions, ServiceUnavailableException } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { VerificationKeys } from '../auth/index.ts';
@@ -9,7 +9,9 @@ import { Live, Ready } from './health.schemas.ts';
 @Public()
 @ApiTags('health')
 @Controller()
-export class HealthController {
+export class HealthController implements BeforeApplicationShutdown {
+  #isStopping = false;
+
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicator: HealthIndicatorService,
@@ -17,6 +19,11 @@ export class HealthController {
     private readonly changes: ChangeLog,
     private readonly keys: VerificationKeys,
   ) {}
+
+  /** Not ready first, so that no new work arrives while what is running finishes. */
+  beforeApplicationShutdown(): void {
+    this.#isStopping = true;
+  }
 
   /** The process runs. */
   @Get('healthz')
@@ -33,6 +40,7 @@ export class HealthController {
   async ready(): Promise<Ready> {
     try {
       const { status, details } = await this.health.check([
+        () => this.#check('process', !this.#isStopping, 'the process is shutting down'),
         () => this.#check('database', this.startup.waitingFor === undefined, this.startup.waitingFor),
         () => this.#check('changes', this.changes.isCurrent, 'the change log cannot be read'),
         () => this.#check('keys', this.keys.areKnown, 'no verification key of Clerk is known'),
