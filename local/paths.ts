@@ -9,10 +9,7 @@ export const ROOT = new URL('..', import.meta.url).pathname.replace(/\/$/, '');
 export const LOCAL = join(ROOT, '.local');
 
 /** A folder under the temp directory that belongs to this clone, for what another user must be able to reach. */
-export const LOCAL_TEMP = join(
-  tmpdir(),
-  `gatehouse-${createHash('sha256').update(ROOT).digest('hex').slice(0, 12)}`,
-);
+export const LOCAL_TEMP = join(tmpdir(), `gatehouse-${createHash('sha256').update(ROOT).digest('hex').slice(0, 12)}`);
 
 /** Writes a file that only its owner can read. */
 export function writeSecret(file: string, content: string): void {

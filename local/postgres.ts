@@ -185,13 +185,18 @@ function resolvePackage(name: string): string {
   try {
     return import.meta.resolve(name);
   } catch {
-    throw new Error(`There is no embedded PostgreSQL for this platform (${name}); set DATABASE_URL to a server of yours`);
+    throw new Error(
+      `There is no embedded PostgreSQL for this platform (${name}); set DATABASE_URL to a server of yours`,
+    );
   }
 }
 
 /** The package makes these links in an install script, which npm may be told not to run. */
 function linkLibraries(native: string): void {
-  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
+  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
+    source: string;
+    target: string;
+  }[];
   for (const { source, target } of links) {
     const link = join(native, '..', target);
     if (!existsSync(link)) symlinkSync(relative(dirname(target), source), link);

@@ -93,7 +93,11 @@ async function execute(env: Record<string, string>, clerk?: { origin: string; se
   return ended;
 }
 
-async function greet(env: Record<string, string>, clerk: { origin: string; secret: string } | undefined, ended: Promise<number>) {
+async function greet(
+  env: Record<string, string>,
+  clerk: { origin: string; secret: string } | undefined,
+  ended: Promise<number>,
+) {
   const api = `http://127.0.0.1:${env.PORT ?? DEFAULT_PORT}`;
   let over = false;
   void ended.finally(() => (over = true));

@@ -33,7 +33,9 @@ beforeAll(async () => {
   routes = [...app.app.get(ModulesContainer).values()]
     .flatMap((module) => [...module.controllers.values()])
     .flatMap(({ instance, metatype }) =>
-      scanner.getAllMethodNames(Object.getPrototypeOf(instance)).flatMap((method) => routesOf(metatype as Type, method)),
+      scanner
+        .getAllMethodNames(Object.getPrototypeOf(instance))
+        .flatMap((method) => routesOf(metatype as Type, method)),
     );
 });
 
@@ -42,13 +44,18 @@ function routesOf(controller: Type, method: string): Route[] {
   const verb = Reflect.getMetadata('method', handler) as RequestMethod | undefined;
   if (verb === undefined) return [];
   const paths = [Reflect.getMetadata('path', controller), Reflect.getMetadata('path', handler)] as string[];
-  const path = paths.map((part) => part.replaceAll(/^\/|\/$/g, '')).filter(Boolean).join('/');
+  const path = paths
+    .map((part) => part.replaceAll(/^\/|\/$/g, ''))
+    .filter(Boolean)
+    .join('/');
   return [{ name: `${RequestMethod[verb]} ${path}`, handler, controller }];
 }
 
 function parametersOf({ controller, handler }: Route, kind: string): ParameterMetadata[] {
   const all = (Reflect.getMetadata(ARGUMENTS, controller, handler.name) ?? {}) as Record<string, ParameterMetadata>;
-  return Object.entries(all).filter(([key]) => key.startsWith(`${kind}:`)).map(([, parameter]) => parameter);
+  return Object.entries(all)
+    .filter(([key]) => key.startsWith(`${kind}:`))
+    .map(([, parameter]) => parameter);
 }
 
 describe('the routes', () => {
@@ -75,12 +82,15 @@ describe('the routes', () => {
     ['query', QUERY],
   ])('have a schema for every %s', (_, kind) => {
     for (const route of routes)
-      for (const parameter of parametersOf(route, kind)) expect([route.name, Boolean(parameter.schema)]).toEqual([route.name, true]);
+      for (const parameter of parametersOf(route, kind))
+        expect([route.name, Boolean(parameter.schema)]).toEqual([route.name, true]);
   });
 
   it('have a schema for every answer', () => {
     for (const { name, handler, controller } of routes) {
-      const options = [handler, controller].map((target) => Reflect.getMetadata(SERIALIZER, target) as { schema?: unknown } | undefined);
+      const options = [handler, controller].map(
+        (target) => Reflect.getMetadata(SERIALIZER, target) as { schema?: unknown } | undefined,
+      );
       expect([name, options.some((option) => option?.schema)]).toEqual([name, true]);
     }
   });

@@ -26,7 +26,10 @@ describe('the session cookie', () => {
     ['the browser says same-origin', () => ({ 'sec-fetch-site': 'same-origin' })],
     ['a person typed the address', () => ({ 'sec-fetch-site': 'none' })],
     ['the origin is our own', () => ({ origin: app.url })],
-    ['the origin is a listed party behind a proxy', () => ({ origin: 'https://app.example.com', 'sec-fetch-site': 'same-origin' })],
+    [
+      'the origin is a listed party behind a proxy',
+      () => ({ origin: 'https://app.example.com', 'sec-fetch-site': 'same-origin' }),
+    ],
   ])('is read when %s', async (_, headers) => {
     expect((await withCookie(`__session=${clerk.aToken()}`, headers())).status).toBe(200);
   });
@@ -34,7 +37,10 @@ describe('the session cookie', () => {
   it.each([
     ['the browser says cross-site', { 'sec-fetch-site': 'cross-site' }],
     ['the browser says same-site, another subdomain', { 'sec-fetch-site': 'same-site' }],
-    ['the browser says cross-site for a listed party', { 'sec-fetch-site': 'cross-site', origin: 'https://app.example.com' }],
+    [
+      'the browser says cross-site for a listed party',
+      { 'sec-fetch-site': 'cross-site', origin: 'https://app.example.com' },
+    ],
     ['the origin is foreign', { origin: 'https://evil.example.com' }],
     ['the origin is opaque', { origin: 'null' }],
   ])('is refused when %s', async (_, headers) => {
@@ -63,9 +69,12 @@ describe('the session cookie', () => {
     expect((await withCookie(`__session=${token}; __session=${token}`)).status).toBe(200);
   });
 
-  it.each(['Bearer rubbish', 'Basic dXNlcjpwYXNz', ''])('is not read beside the Authorization header "%s"', async (authorization) => {
-    expect((await withCookie(`__session=${clerk.aToken()}`, { authorization })).status).toBe(401);
-  });
+  it.each(['Bearer rubbish', 'Basic dXNlcjpwYXNz', ''])(
+    'is not read beside the Authorization header "%s"',
+    async (authorization) => {
+      expect((await withCookie(`__session=${clerk.aToken()}`, { authorization })).status).toBe(401);
+    },
+  );
 
   it('is not read when CLERK_COOKIE_AUTH is off', async () => {
     const off = await startApp(clerk, { CLERK_COOKIE_AUTH: 'off' });

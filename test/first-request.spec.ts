@@ -50,7 +50,12 @@ describe('the first request of a user', () => {
 
   it('takes the profile from custom claims where they carry one, and asks nobody', async () => {
     const calls = clerk.callsTo('/v1/users');
-    const token = clerk.aToken({ sub: 'user_claims', email: 'eve@example.com', name: 'Eve', image_url: 'https://i.example.com/e' });
+    const token = clerk.aToken({
+      sub: 'user_claims',
+      email: 'eve@example.com',
+      name: 'Eve',
+      image_url: 'https://i.example.com/e',
+    });
     const { body } = await app.as(token, '/v1/me');
     expect(body.user).toMatchObject({ email: 'eve@example.com', name: 'Eve', imageUrl: 'https://i.example.com/e' });
     expect(clerk.callsTo('/v1/users')).toBe(calls);
@@ -77,9 +82,11 @@ describe('the first request of a user', () => {
     const env = { ...environmentOf(clerk, app.database), NODE_ENV: 'production' };
     const servers = await Promise.all([ServerProcess.start(env), ServerProcess.start(env)]);
     const token = clerk.aToken({ sub: ada.id });
-    const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => servers[i % 2]?.as(token, '/v1/me')));
-    expect(new Set(answers.map((answer) => answer?.status))).toEqual(new Set([200]));
-    expect(new Set(answers.map((answer) => (answer?.body.user as { id: string }).id)).size).toBe(1);
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => (servers[i % 2] as ServerProcess).as(token, '/v1/me')),
+    );
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+    expect(new Set(answers.map((answer) => (answer.body.user as { id: string }).id)).size).toBe(1);
     expect(await rowsOf(ada.id)).toHaveLength(1);
     expect(clerk.callsTo(`/v1/users/${ada.id}`)).toBeLessThanOrEqual(2);
   });
@@ -94,24 +101,30 @@ describe('the first request of a user', () => {
     const first = clerk.aUser({ external_id: 'ext-moved', updated_at: 1_800_000_000_000 });
     const second = clerk.aUser({ external_id: 'ext-moved', updated_at: 1_800_000_000_001 });
     const third = clerk.aUser({ external_id: 'ext-moved', updated_at: 1_700_000_000_000 });
-    for (const user of [first, second, third]) expect((await app.as(clerk.aToken({ sub: user.id }), '/v1/me')).status).toBe(200);
-    expect(await app.database.query("select clerk_id from users where external_id = 'ext-moved'")).toEqual([{ clerk_id: second.id }]);
+    for (const user of [first, second, third])
+      expect((await app.as(clerk.aToken({ sub: user.id }), '/v1/me')).status).toBe(200);
+    expect(await app.database.query("select clerk_id from users where external_id = 'ext-moved'")).toEqual([
+      { clerk_id: second.id },
+    ]);
   });
 });
 
 describe('while Clerk is away', () => {
-  it.each(['fails', 'hangs', 'refuses'] as const)('(%s) a first request succeeds with the profile empty, and a later one completes it', async (behaviour) => {
-    const own = await startApp(clerk);
-    const ada = clerk.aUser();
-    clerk.behaviour = behaviour;
-    const first = await own.as(clerk.aToken({ sub: ada.id }), '/v1/me');
-    expect([first.status, (first.body.user as { email: unknown }).email]).toEqual([200, null]);
-    clerk.behaviour = 'answers';
-    await eventually(async () => {
-      const { body } = await own.as(clerk.aToken({ sub: ada.id }), '/v1/me');
-      return (body.user as { email: unknown }).email === `${ada.id}@example.com`;
-    });
-  });
+  it.each(['fails', 'hangs', 'refuses'] as const)(
+    '(%s) a first request succeeds with the profile empty, and a later one completes it',
+    async (behaviour) => {
+      const own = await startApp(clerk);
+      const ada = clerk.aUser();
+      clerk.behaviour = behaviour;
+      const first = await own.as(clerk.aToken({ sub: ada.id }), '/v1/me');
+      expect([first.status, (first.body.user as { email: unknown }).email]).toEqual([200, null]);
+      clerk.behaviour = 'answers';
+      await eventually(async () => {
+        const { body } = await own.as(clerk.aToken({ sub: ada.id }), '/v1/me');
+        return (body.user as { email: unknown }).email === `${ada.id}@example.com`;
+      });
+    },
+  );
 
   it('is not asked any more after some failures, so that first requests do not wait', async () => {
     const own = await startApp(clerk);
@@ -136,22 +149,27 @@ describe('a user who may not call', () => {
     expect((await rowsOf(ada.id))[0]?.locked_at).toBeInstanceOf(Date);
   });
 
-  it.each(['banned_at', 'deprovisioned_at', 'deleted_at'])('is refused once %s is set and announced, on every process', async (column) => {
-    const other = await startApp(clerk, {}, app.database);
-    const token = clerk.aToken({ sub: clerk.aUser().id });
-    const sub = ((await app.as(token, '/v1/me')).body.user as { clerkId: string }).clerkId;
-    expect((await other.as(token, '/v1/me')).status).toBe(200);
-    await app.database.query(
-      `with gone as (update users set ${column} = now() where clerk_id = $1) insert into changes (topic, key) values ('user', $1)`,
-      [sub],
-    );
-    for (const each of [app, other])
-      await eventually(async () => (await each.as(token, '/v1/me')).body.code === 'token_revoked');
-  });
+  it.each(['banned_at', 'deprovisioned_at', 'deleted_at'])(
+    'is refused once %s is set and announced, on every process',
+    async (column) => {
+      const other = await startApp(clerk, {}, app.database);
+      const token = clerk.aToken({ sub: clerk.aUser().id });
+      const sub = ((await app.as(token, '/v1/me')).body.user as { clerkId: string }).clerkId;
+      expect((await other.as(token, '/v1/me')).status).toBe(200);
+      await app.database.query(
+        `with gone as (update users set ${column} = now() where clerk_id = $1) insert into changes (topic, key) values ('user', $1)`,
+        [sub],
+      );
+      for (const each of [app, other])
+        await eventually(async () => (await each.as(token, '/v1/me')).body.code === 'token_revoked');
+    },
+  );
 
   it('is not brought back by a token when deleted before we met', async () => {
     const ada = clerk.aUser();
-    await app.database.query('insert into users (id, clerk_id, deleted_at) values (gen_random_uuid(), $1, now())', [ada.id]);
+    await app.database.query('insert into users (id, clerk_id, deleted_at) values (gen_random_uuid(), $1, now())', [
+      ada.id,
+    ]);
     const { body } = await app.as(clerk.aToken({ sub: ada.id, email: 'back@example.com' }), '/v1/me');
     expect(body.code).toBe('token_revoked');
     expect((await rowsOf(ada.id))[0]).toMatchObject({ email: null, deleted_at: expect.any(Date) });

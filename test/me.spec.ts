@@ -30,7 +30,11 @@ describe('PATCH /v1/me', () => {
       { locale: 'pt-BR', timezone: null, settings: { theme: 'dark', list: [1, { two: null }] } },
     ]);
     expect((await app.as(token, '/v1/me')).body).toEqual(body);
-    expect(await storedRow()).toMatchObject({ locale: 'pt-BR', timezone: null, settings: { theme: 'dark', list: [1, { two: null }] } });
+    expect(await storedRow()).toMatchObject({
+      locale: 'pt-BR',
+      timezone: null,
+      settings: { theme: 'dark', list: [1, { two: null }] },
+    });
   });
 
   it('replaces the settings as a whole', async () => {
@@ -92,17 +96,26 @@ describe('PATCH /v1/me', () => {
 
   it('takes any JSON without a failure of ours', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.json(), fc.jsonValue().map((settings) => JSON.stringify({ settings })), fc.string()), async (body) => {
-        const { status, body: answer } = await patch(body, { 'content-type': 'application/json' });
-        expect([200, 400]).toContain(status);
-        if (status === 400) expect(answer.code).toBe('invalid_input');
-      }),
+      fc.asyncProperty(
+        fc.oneof(
+          fc.json(),
+          fc.jsonValue().map((settings) => JSON.stringify({ settings })),
+          fc.string(),
+        ),
+        async (body) => {
+          const { status, body: answer } = await patch(body, { 'content-type': 'application/json' });
+          expect([200, 400]).toContain(status);
+          if (status === 400) expect(answer.code).toBe('invalid_input');
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('sees prototype names as names', async () => {
-    const { status } = await patch('{"settings":{"__proto__":{"polluted":1},"constructor":1}}', { 'content-type': 'application/json' });
+    const { status } = await patch('{"settings":{"__proto__":{"polluted":1},"constructor":1}}', {
+      'content-type': 'application/json',
+    });
     expect([200, 400]).toContain(status);
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });

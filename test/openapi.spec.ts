@@ -33,7 +33,10 @@ describe('/openapi.json', () => {
     for (const { name, operation } of operations()) {
       const contents = Object.entries(operation.responses);
       expect([name, contents.every(([, { content }]) => content)]).toEqual([name, true]);
-      expect([name, Object.keys(operation.responses.default?.content ?? {})]).toEqual([name, ['application/problem+json']]);
+      expect([name, Object.keys(operation.responses.default?.content ?? {})]).toEqual([
+        name,
+        ['application/problem+json'],
+      ]);
     }
   });
 

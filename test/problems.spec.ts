@@ -1,6 +1,6 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PROBLEMS } from '../src/http/index.ts';
 import { environmentOf, startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
@@ -31,16 +31,64 @@ describe('a refusal', () => {
     ['an unknown problem', '/problems/nope', {}, 404, 'not_found'],
     ['a problem named as every object has it', '/problems/constructor', {}, 404, 'not_found'],
     ['malformed JSON', '/v1/me', { method: 'PATCH', body: '{"a":', headers: JSON_TYPE }, 400, 'invalid_input'],
-    ['JSON that is not UTF-8', '/v1/me', { method: 'PATCH', body: Buffer.from([0x22, 0xff, 0x22]), headers: JSON_TYPE }, 400, 'invalid_input'],
-    ['JSON nested without end', '/v1/me', { method: 'PATCH', body: deep.slice(0, 90_000), headers: JSON_TYPE }, 400, 'invalid_input'],
-    ['JSON nested too deeply', '/v1/me', { method: 'PATCH', body: `{"settings":{"a":${'['.repeat(40)}${']'.repeat(40)}}}`, headers: JSON_TYPE }, 400, 'invalid_input'],
-    ['a body that is too large', '/v1/me', { method: 'PATCH', body: `{"settings":{"a":"${'x'.repeat(200_000)}"}}`, headers: JSON_TYPE }, 413, 'payload_too_large'],
+    [
+      'JSON that is not UTF-8',
+      '/v1/me',
+      { method: 'PATCH', body: Buffer.from([0x22, 0xff, 0x22]), headers: JSON_TYPE },
+      400,
+      'invalid_input',
+    ],
+    [
+      'JSON nested without end',
+      '/v1/me',
+      { method: 'PATCH', body: deep.slice(0, 90_000), headers: JSON_TYPE },
+      400,
+      'invalid_input',
+    ],
+    [
+      'JSON nested too deeply',
+      '/v1/me',
+      { method: 'PATCH', body: `{"settings":{"a":${'['.repeat(40)}${']'.repeat(40)}}}`, headers: JSON_TYPE },
+      400,
+      'invalid_input',
+    ],
+    [
+      'a body that is too large',
+      '/v1/me',
+      { method: 'PATCH', body: `{"settings":{"a":"${'x'.repeat(200_000)}"}}`, headers: JSON_TYPE },
+      413,
+      'payload_too_large',
+    ],
     ['no body', '/v1/me', { method: 'PATCH' }, 400, 'invalid_input'],
-    ['a form', '/v1/me', { method: 'PATCH', body: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } }, 415, 'unsupported_media_type'],
+    [
+      'a form',
+      '/v1/me',
+      { method: 'PATCH', body: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      415,
+      'unsupported_media_type',
+    ],
     ['a body without a type', '/v1/me', { method: 'PATCH', body: '{}' }, 415, 'unsupported_media_type'],
-    ['a type that only begins like JSON', '/v1/me', { method: 'PATCH', body: '{}', headers: { 'content-type': 'application/jsonp' } }, 415, 'unsupported_media_type'],
-    ['a body in another charset', '/v1/me', { method: 'PATCH', body: '{}', headers: { 'content-type': 'application/json; charset=utf-7' } }, 415, 'unsupported_media_type'],
-    ['an encoded body', '/v1/me', { method: 'PATCH', body: '{}', headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }, 415, 'unsupported_media_type'],
+    [
+      'a type that only begins like JSON',
+      '/v1/me',
+      { method: 'PATCH', body: '{}', headers: { 'content-type': 'application/jsonp' } },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a body in another charset',
+      '/v1/me',
+      { method: 'PATCH', body: '{}', headers: { 'content-type': 'application/json; charset=utf-7' } },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'an encoded body',
+      '/v1/me',
+      { method: 'PATCH', body: '{}', headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } },
+      415,
+      'unsupported_media_type',
+    ],
     ['an Accept that excludes JSON', '/v1/me', { headers: { accept: 'text/csv' } }, 406, 'not_acceptable'],
   ])('for %s is a problem document', async (_, path, call, status, code) => {
     const answer = await app.call(`${path}?secret=1`, { ...call, headers: { authorization, ...call.headers } });
@@ -81,7 +129,9 @@ describe('a refusal', () => {
       socket.end(content);
       return text(socket);
     };
-    expect(await send('GET / HTTP/9.9\r\n\r\n')).toMatch(/^HTTP\/1.1 400 .*application\/problem\+json.*"code":"invalid_input"/s);
+    expect(await send('GET / HTTP/9.9\r\n\r\n')).toMatch(
+      /^HTTP\/1.1 400 .*application\/problem\+json.*"code":"invalid_input"/s,
+    );
     expect(await send(`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 431 .*application\/problem\+json.*"code":"invalid_input"/s,
     );
@@ -90,7 +140,8 @@ describe('a refusal', () => {
 
 describe('every answer', () => {
   it('carries the caller’s request id when it is a plain one, else a new one', async () => {
-    const id = async (given: string) => (await app.call('/healthz', { headers: { 'x-request-id': given } })).headers['x-request-id'];
+    const id = async (given: string) =>
+      (await app.call('/healthz', { headers: { 'x-request-id': given } })).headers['x-request-id'];
     expect(await id('trace-1.a')).toBe('trace-1.a');
     expect(await id('<script>')).toMatch(/^[0-9a-f-]{36}$/);
     expect(await id('x'.repeat(129))).toMatch(/^[0-9a-f-]{36}$/);
@@ -135,9 +186,13 @@ describe('the log', () => {
   it('has a line for each request and no token, cookie, query or header in it', async () => {
     const server = await ServerProcess.start({ ...environmentOf(clerk, app.database), LOG_LEVEL: 'trace' });
     const token = clerk.aToken();
-    await server.call(`/v1/me?token=${token}`, { headers: { authorization: `Bearer ${token}`, cookie: `__session=${token}` } });
+    await server.call(`/v1/me?token=${token}`, {
+      headers: { authorization: `Bearer ${token}`, cookie: `__session=${token}` },
+    });
     await server.call(`/v1/me?token=${token}`, { headers: { authorization: 'Bearer very-secret-rubbish' } });
-    await server.call(`/nope/${encodeURIComponent('x')}?secret=very-secret-query`, { headers: { cookie: 'a=very-secret-cookie' } });
+    await server.call(`/nope/${encodeURIComponent('x')}?secret=very-secret-query`, {
+      headers: { cookie: 'a=very-secret-cookie' },
+    });
     await server.stop();
     expect(server.output).toMatch(/"path":"\/v1\/me"/);
     expect(server.output).toMatch(/"status":404/);

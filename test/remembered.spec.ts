@@ -236,7 +236,8 @@ describe('forgetting', () => {
         const answers: Promise<void>[] = [];
         const ask = (asked: 'ada' | 'grace', answer: Promise<{ version: number } | undefined>) => {
           const floor = oldest[asked];
-          const check = (got: { version: number } | undefined) => expect(got?.version ?? floor).toBeGreaterThanOrEqual(floor);
+          const check = (got: { version: number } | undefined) =>
+            expect(got?.version ?? floor).toBeGreaterThanOrEqual(floor);
           answers.push(answer.catch(() => undefined).then(check));
         };
         for (const taken of steps) {
@@ -298,7 +299,9 @@ describe('the reader of the change log', () => {
     async poll(): Promise<number[]> {
       const before = this.seen.length;
       for (;;) {
-        const { rows } = await this.#client.query<{ id: string; topic: string; key: string }>(...this.#position.query());
+        const { rows } = await this.#client.query<{ id: string; topic: string; key: string }>(
+          ...this.#position.query(),
+        );
         const { changes, more, missed } = this.#position.advance(rows, this.now);
         this.seen.push(...changes.map(({ id }) => Number(id)));
         this.missed ||= missed;
@@ -318,7 +321,10 @@ describe('the reader of the change log', () => {
   }
 
   const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ does: fc.constant('begin' as const), count: fc.constantFrom(1, 1, 1, 2, 700) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ does: fc.constant('begin' as const), count: fc.constantFrom(1, 1, 1, 2, 700) }),
+    },
     { weight: 4, arbitrary: fc.record({ does: fc.constant('commit' as const), which: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ does: fc.constant('rollback' as const), which: fc.nat() }) },
     { weight: 4, arbitrary: fc.record({ does: fc.constant('poll' as const), afterMs: fc.nat({ max: 4000 }) }) },

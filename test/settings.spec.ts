@@ -83,7 +83,12 @@ describe('a wrong setting', () => {
     ['CLERK_JWT_KEY', 'RSA of 1024 bits', WEAK_PEM, /RSA, 2048 bits or more/],
     ['CLERK_JWT_KEY', 'of an elliptic curve', CURVE_PEM, /RSA, 2048 bits or more/],
     ['CLERK_API_URL', 'http to elsewhere', 'http://api.clerk.com', /https:\/\//],
-    ['CLERK_API_URL', 'http to a name that only begins like the loopback', 'http://127.0.0.1.example.com', /https:\/\//],
+    [
+      'CLERK_API_URL',
+      'http to a name that only begins like the loopback',
+      'http://127.0.0.1.example.com',
+      /https:\/\//,
+    ],
     ['CLERK_API_URL', 'no address', 'api.clerk.com', /https:\/\//],
     ['CLERK_API_URL', 'another scheme', 'file:///etc/passwd', /https:\/\//],
     ['CLERK_ISSUER', 'http to elsewhere', 'http://clerk.example.com', /https:\/\//],
@@ -97,7 +102,12 @@ describe('a wrong setting', () => {
     ['CLERK_AUTHORIZED_PARTIES', 'credentials', 'https://me@app.example.com', /exact origin/],
     ['CLERK_AUTHORIZED_PARTIES', 'capitals, which no browser sends', 'https://App.example.com', /exact origin/],
     ['CLERK_AUTHORIZED_PARTIES', 'none among others', 'none,https://app.example.com', /exact origin/],
-    ['CLERK_AUTHORIZED_PARTIES', 'one wrong among right ones', 'https://a.example.com,https://b.example.com/', /exact origin/],
+    [
+      'CLERK_AUTHORIZED_PARTIES',
+      'one wrong among right ones',
+      'https://a.example.com,https://b.example.com/',
+      /exact origin/,
+    ],
     ['CLERK_AUTHORIZED_PARTIES', 'a list of nothing', ' , ,', /at least one origin/],
     ['CLERK_COOKIE_AUTH', 'a boolean', 'true', /one of on, off/],
     ['CLERK_CLOCK_SKEW_MS', 'above a minute', '60001', /at most 60000/],
@@ -151,7 +161,13 @@ describe('a wrong setting', () => {
 
 describe('several wrong settings', () => {
   it('have one line each', () => {
-    const wrong = { PORT: 'http', DATABASE_URL: undefined, CLERK_SECRET_KEY: 'x', TRUST_PROXY: 'true', LOG_LEVEL: 'loud' };
+    const wrong = {
+      PORT: 'http',
+      DATABASE_URL: undefined,
+      CLERK_SECRET_KEY: 'x',
+      TRUST_PROXY: 'true',
+      LOG_LEVEL: 'loud',
+    };
     expect(names(complaintsOf(anEnvironment(wrong))).toSorted()).toEqual(Object.keys(wrong).toSorted());
   });
 
@@ -245,7 +261,10 @@ describe('a setting that is not given', () => {
   });
 
   it('is not taken from another when it is given', () => {
-    const env = aProduction({ CORS_ORIGINS: 'https://admin.example.com', DATABASE_OWNER_URL: 'postgresql://owner@db/x' });
+    const env = aProduction({
+      CORS_ORIGINS: 'https://admin.example.com',
+      DATABASE_OWNER_URL: 'postgresql://owner@db/x',
+    });
     expect(readSettings(env)).toMatchObject({
       corsOrigins: ['https://admin.example.com'],
       databaseOwnerUrl: 'postgresql://owner@db/x',
@@ -292,7 +311,9 @@ describe('the address of the role that migrates', () => {
 
   it('is all that the command line needs', () => {
     expect(readOwnerUrl({ DATABASE_URL: url })).toBe(url);
-    expect(readOwnerUrl({ DATABASE_URL: url, DATABASE_OWNER_URL: 'postgres://owner@db/x' })).toBe('postgres://owner@db/x');
+    expect(readOwnerUrl({ DATABASE_URL: url, DATABASE_OWNER_URL: 'postgres://owner@db/x' })).toBe(
+      'postgres://owner@db/x',
+    );
   });
 
   it('is named when it is missing', () => {

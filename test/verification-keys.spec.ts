@@ -34,9 +34,7 @@ describe('made-up key ids', () => {
   it.each(['fails', 'hangs', 'refuses'] as const)('do not multiply fetches while the key set %s', async (behaviour) => {
     const app = await startApp(clerk);
     clerk.behaviour = behaviour;
-    await Promise.all(
-      Array.from({ length: 200 }, (_, i) => app.as(clerk.aToken({}, { kid: `ins_${i}` }), '/v1/me')),
-    );
+    await Promise.all(Array.from({ length: 200 }, (_, i) => app.as(clerk.aToken({}, { kid: `ins_${i}` }), '/v1/me')));
     expect(fetches()).toBe(1);
   });
 });

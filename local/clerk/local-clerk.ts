@@ -126,7 +126,13 @@ export class LocalClerk {
     const organization = this.#options.organizations.find(({ id }) => id === organizationId);
     const role = organization?.members[userId];
     if (!organization || !role) return undefined;
-    return { id: organization.id, slg: organization.slug, rol: role, per: 'read,write', fpm: role === 'admin' ? '3' : '1' };
+    return {
+      id: organization.id,
+      slg: organization.slug,
+      rol: role,
+      per: 'read,write',
+      fpm: role === 'admin' ? '3' : '1',
+    };
   }
 
   #find(query: URLSearchParams): LocalUser[] {
@@ -159,7 +165,10 @@ function notImplemented({ method }: IncomingMessage, { pathname }: URL): Answer 
 }
 
 function clerkError(code: string, message: string) {
-  return { errors: [{ code, message, long_message: message, meta: {} }], clerk_trace_id: randomBytes(16).toString('hex') };
+  return {
+    errors: [{ code, message, long_message: message, meta: {} }],
+    clerk_trace_id: randomBytes(16).toString('hex'),
+  };
 }
 
 /** The SDK reads JSON only when the content type is exactly this, without a charset. */

@@ -11,7 +11,13 @@ export interface LocalUser {
   primary_email_address_id: string | null;
   primary_phone_number_id: null;
   primary_web3_wallet_id: null;
-  email_addresses: { object: 'email_address'; id: string; email_address: string; verification: object; linked_to: [] }[];
+  email_addresses: {
+    object: 'email_address';
+    id: string;
+    email_address: string;
+    verification: object;
+    linked_to: [];
+  }[];
   phone_numbers: [];
   web3_wallets: [];
   external_accounts: [];
@@ -80,5 +86,10 @@ const [ADA, GRACE, ALAN] = SEEDED_USERS.map(({ id }) => id) as [string, string, 
 
 export const SEEDED_ORGANIZATIONS: LocalOrganization[] = [
   { id: 'org_2local00000000000000000acme', name: 'Acme', slug: 'acme', members: { [ADA]: 'admin', [GRACE]: 'member' } },
-  { id: 'org_2local000000000000000globex', name: 'Globex', slug: 'globex', members: { [GRACE]: 'admin', [ALAN]: 'member' } },
+  {
+    id: 'org_2local000000000000000globex',
+    name: 'Globex',
+    slug: 'globex',
+    members: { [GRACE]: 'admin', [ALAN]: 'member' },
+  },
 ];

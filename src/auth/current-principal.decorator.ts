@@ -3,8 +3,8 @@ import type { Request } from 'express';
 import type { Principal } from './principal.ts';
 
 /** The caller of the request. Throws on a route that ClerkAuthGuard let through unasked. */
-export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal =>
-  principalIn(context),
+export const CurrentPrincipal = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Principal => principalIn(context),
 );
 
 export function principalIn(context: ExecutionContext): Principal {

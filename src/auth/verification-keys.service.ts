@@ -104,7 +104,10 @@ export class VerificationKeys implements OnApplicationShutdown {
     const usable = jwks.filter(isUsable).slice(0, MAX_KEYS);
     if (usable.length === 0) throw new Error('there is no RSA key for RS256 among them');
     const keys = new Map<string, CryptoKey>();
-    for (const { kid, kty, n, e } of usable) keys.set(kid, (await importJWK({ kty, n, e }, 'RS256')) as CryptoKey);
+    for (const { kid, kty, n, e } of usable) {
+      const key = await importJWK({ kty, n, e }, 'RS256');
+      if (!(key instanceof Uint8Array)) keys.set(kid, key);
+    }
     const moduli = new Set(usable.map(({ n }) => n));
     const removed = [...this.#moduli].some((n) => !moduli.has(n));
     this.#keys = keys;

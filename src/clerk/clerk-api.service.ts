@@ -72,7 +72,7 @@ export class ClerkApi {
     this.#refuseInTransaction();
     try {
       const { keys } = await this.#timeout.execute(() => this.#client.jwks.getJwks());
-      if (Array.isArray(keys)) return keys as JWK[];
+      if (Array.isArray(keys)) return keys;
     } catch (error) {
       throw new Error(reasonOf(error), { cause: error });
     }

@@ -111,7 +111,7 @@ export function readOwnerUrl(env: Record<string, string> = environment()): strin
   return parsed.data.DATABASE_OWNER_URL ?? parsed.data.DATABASE_URL;
 }
 
-export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
+export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', '[::1]', 'localhost'];
 
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';

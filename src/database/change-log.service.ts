@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Client } from 'pg';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { type ChangeRow, ChangePosition } from './change-position.ts';
+import { ChangePosition, type ChangeRow } from './change-position.ts';
 
 const POLL_MS = 500;
 const READ_TIMEOUT_MS = 1500;

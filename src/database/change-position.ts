@@ -16,8 +16,7 @@ export class ChangePosition {
   readonly #gaps = new Map<number, number>();
 
   query(): [string, unknown[]] {
-    if (this.#last === undefined)
-      return ['select id, topic, key from changes order by id desc limit $1', [LOOK_BACK]];
+    if (this.#last === undefined) return ['select id, topic, key from changes order by id desc limit $1', [LOOK_BACK]];
     return [
       'select id, topic, key from changes where id > $1 or id = any($2::bigint[]) order by id limit $3',
       [this.#last, [...this.#gaps.keys()], BATCH],

@@ -58,7 +58,9 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
   async #attempt(): Promise<void> {
     try {
       const pending = await this.#prepare();
-      this.#wait(pending.length > 0 ? `pending migrations: ${pending.join(', ')}; run npm run migration:up` : undefined);
+      this.#wait(
+        pending.length > 0 ? `pending migrations: ${pending.join(', ')}; run npm run migration:up` : undefined,
+      );
     } catch (error) {
       if (error instanceof WrongRoleError) throw error;
       this.#wait(`the database: ${(error as Error).message}`);

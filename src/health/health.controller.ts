@@ -1,4 +1,10 @@
-import { type BeforeApplicationShutdown, Controller, Get, SerializeOptions, ServiceUnavailableException } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Controller,
+  Get,
+  SerializeOptions,
+  ServiceUnavailableException,
+} from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { VerificationKeys } from '../auth/index.ts';

@@ -24,10 +24,11 @@ export class JsonBodyInterceptor implements NestInterceptor {
 async function readBody(request: Request, response: Response): Promise<void> {
   if (!isJson(request)) throw new Problem('unsupported_media_type');
   await new Promise<void>((resolve, reject) => {
-    readBytes(request, response, (error?: unknown) => (error ? reject(error as Error) : resolve()));
+    readBytes(request, response, (error?: Error) => (error ? reject(error) : resolve()));
   });
   request.body = parse(request.body as Buffer);
-  if (isDeeper(request.body, MAX_DEPTH)) throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
+  if (isDeeper(request.body, MAX_DEPTH))
+    throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
 }
 
 /** RFC 8259, section 8.1: JSON between systems is UTF-8. */

@@ -17,7 +17,15 @@ export function answerMalformed(server: Server): void {
     const [status, reason] = STATUS_LINES[error.code ?? ''] ?? [400, 'Bad Request'];
     const [, , detail] = PROBLEMS.invalid_input;
     const code = 'invalid_input';
-    const problem = { type: `/problems/${code}`, title: reason, status, detail, instance: '/', code, requestId: randomUUID() };
+    const problem = {
+      type: `/problems/${code}`,
+      title: reason,
+      status,
+      detail,
+      instance: '/',
+      code,
+      requestId: randomUUID(),
+    };
     const body = JSON.stringify(problem);
     socket.end(
       `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -23,18 +23,24 @@ const refusal = {
 };
 
 /** The OpenAPI 3.1 document of the routes; what every route has in common is derived, not written at each. */
-export function openApiOf(app: INestApplication): OpenAPIObject {
+function openApiOf(app: INestApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Gatehouse')
     .setDescription('Refusals are application/problem+json (RFC 9457) with a stable `code`; see /problems/{code}.')
     .setVersion('1')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: "Clerk's session token" }, 'session')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: "Clerk's session token" },
+      'session',
+    )
     .addSecurityRequirements('session')
     .build();
   const document = SwaggerModule.createDocument(app, config, { operationIdFactory: operationId });
   const { $schema, ...problem } = z.toJSONSchema(ProblemDocument);
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, Problem: problem as object } };
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, Problem: problem as object },
+  };
   const open = openOperations(app);
   for (const item of Object.values(document.paths))
     for (const operation of METHODS.flatMap((method) => item[method] ?? [])) {
@@ -58,8 +64,12 @@ function openOperations(app: INestApplication): Set<string> {
   const controllers = [...app.get(ModulesContainer).values()].flatMap((module) => [...module.controllers.values()]);
   const ids = controllers.flatMap(({ metatype }) => {
     const { name, prototype } = metatype as { name: string; prototype: Record<string, () => unknown> };
-    const isOpen = (method: string) => reflector.getAllAndOverride(Public, [prototype[method] ?? metatype, metatype] as never);
-    return scanner.getAllMethodNames(prototype).filter(isOpen).map((method) => operationId(name, method));
+    const isOpen = (method: string) =>
+      reflector.getAllAndOverride(Public, [prototype[method] ?? metatype, metatype] as never);
+    return scanner
+      .getAllMethodNames(prototype)
+      .filter(isOpen)
+      .map((method) => operationId(name, method));
   });
   return new Set(ids);
 }

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { DatabaseStartup } from '../database/index.ts';
-import { Problem } from './problem.ts';
 import { sendProblem } from './problem.filter.ts';
+import { Problem } from './problem.ts';
 
 const ALWAYS_ANSWERED = ['/healthz', '/readyz'];
 

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { ChangeLog } from '../database/index.ts';
-import type { UserFacts } from './user-facts.ts';
 import { User } from './user.entity.ts';
+import type { UserFacts } from './user-facts.ts';
 
 /** The topic of users in the change log; the key is Clerk's id. */
 export const USER_CHANGED = 'user';
@@ -23,7 +23,8 @@ export class UserMirror {
    */
   async mirror(em: EntityManager, facts: UserFacts): Promise<void> {
     const updatedAt = facts.updatedAt < SECONDS_BELOW ? facts.updatedAt * 1000 : facts.updatedAt;
-    const externalId = facts.externalId && (await this.#claimExternalId(em, facts.externalId, facts.clerkId, updatedAt));
+    const externalId =
+      facts.externalId && (await this.#claimExternalId(em, facts.externalId, facts.clerkId, updatedAt));
     const row = em.create(User, { clerkId: facts.clerkId }, { persist: false, partial: true });
     const [changed] = await em.execute<{ inserted: boolean }[]>(MIRROR, [
       row.id,
@@ -46,7 +47,12 @@ export class UserMirror {
    * Clerk's external ids are unique, so one that another row still shows has moved: to whom the newer word says. Answers
    * the id when the row may have it.
    */
-  async #claimExternalId(em: EntityManager, externalId: string, clerkId: string, updatedAt: number): Promise<string | null> {
+  async #claimExternalId(
+    em: EntityManager,
+    externalId: string,
+    clerkId: string,
+    updatedAt: number,
+  ): Promise<string | null> {
     const [holder] = await em.execute<{ clerk_id: string; clerk_updated_at: string }[]>(
       'select clerk_id, clerk_updated_at from users where external_id = ? and clerk_id <> ? and deleted_at is null for update',
       [externalId, clerkId],

@@ -16,7 +16,7 @@ type UserRow = { [Column in Exclude<keyof User, 'changeProfile' | symbol>]: Excl
 export async function loadSnapshot(em: EntityManager, clerkId: string): Promise<UserSnapshot | undefined> {
   const user = await em.findOne(User, { clerkId });
   if (!user) return undefined;
-  const row = { ...user } as UserRow;
+  const row = Object.assign({}, user) as UserRow;
   return Object.freeze({
     row: Object.freeze(row),
     isRefused: Boolean(user.bannedAt ?? user.deprovisionedAt ?? user.deletedAt),

@@ -5,7 +5,10 @@ const UserSchema = defineEntity({
   name: 'User',
   tableName: 'users',
   properties: {
-    id: p.uuid().primary().onCreate(() => uuidv7()),
+    id: p
+      .uuid()
+      .primary()
+      .onCreate(() => uuidv7()),
     clerkId: p.text().unique(),
     externalId: p.text().nullable(),
     /** Not unique, and nobody is found by it. */

@@ -5,9 +5,9 @@ import { type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
 import { ChangeLog, isDatabaseUnavailable, Remembered, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
+import type { ProfileChanges, User } from './user.entity.ts';
 import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
 import { USER_CHANGED, UserMirror } from './user-mirror.service.ts';
-import type { ProfileChanges, User } from './user.entity.ts';
 import { loadSnapshot, type UserSnapshot } from './user-snapshot.ts';
 
 const MAX_SNAPSHOTS = 10_000;

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import autocannon from 'autocannon';
@@ -76,7 +76,8 @@ async function rates(clerk: TestClerk, plain: string, guard: string, sdk: string
   const measured = await takeTurns(variants, ROUNDS);
   const [none = 0, warm = 0, cold = 0, theirs = 0, me = 0] = Object.values(measured).map(median);
   console.log(`\nRequests per second (median of ${ROUNDS} rounds of ${REQUESTS}, ${CONNECTIONS} connections)`);
-  for (const [name, values] of Object.entries(measured)) console.log(`  ${name.padEnd(26)} ${median(values).toFixed(0).padStart(7)}`);
+  for (const [name, values] of Object.entries(measured))
+    console.log(`  ${name.padEnd(26)} ${median(values).toFixed(0).padStart(7)}`);
   console.log('\nRatios (goal)');
   report('guard, tokens known / no guard', warm / none, 0.9);
   report('guard, every token new / SDK', cold / theirs, 3);
@@ -106,15 +107,22 @@ async function latencies(clerk: TestClerk, server: string): Promise<void> {
     ]),
   );
   const measured = await takeTurns(variants, P99_ROUNDS);
-  console.log(`\np99 of GET /v1/me for known users at ${P99_RATE}/s, in ms (median of ${P99_ROUNDS} rounds of ${P99_SECONDS} s)`);
-  for (const [name, values] of Object.entries(measured)) console.log(`  Clerk ${name.padEnd(20)} ${median(values).toFixed(1).padStart(7)}`);
+  console.log(
+    `\np99 of GET /v1/me for known users at ${P99_RATE}/s, in ms (median of ${P99_ROUNDS} rounds of ${P99_SECONDS} s)`,
+  );
+  for (const [name, values] of Object.entries(measured))
+    console.log(`  Clerk ${name.padEnd(20)} ${median(values).toFixed(1).padStart(7)}`);
   const base = median(measured.answers ?? []);
   console.log('\nRatios to Clerk answering (goal: at most)');
-  for (const name of ['fails', 'hangs', 'refuses']) report(`Clerk ${name}`, median(measured[name] ?? []) / base, 1.2, true);
+  for (const name of ['fails', 'hangs', 'refuses'])
+    report(`Clerk ${name}`, median(measured[name] ?? []) / base, 1.2, true);
 }
 
 /** One round of each in turn, the first as a warm-up that does not count. */
-async function takeTurns(variants: Record<string, () => Promise<number>>, rounds: number): Promise<Record<string, number[]>> {
+async function takeTurns(
+  variants: Record<string, () => Promise<number>>,
+  rounds: number,
+): Promise<Record<string, number[]>> {
   const measured: Record<string, number[]> = {};
   for (let round = 0; round <= rounds; round++) {
     process.stdout.write(`${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}\r`);
@@ -139,13 +147,25 @@ async function p99Of(url: string, tokens: Tokens): Promise<number> {
   return latency.p99;
 }
 
-async function load(url: string, tokens: Tokens, options: Partial<autocannon.Options>, onResponse = () => {}): Promise<autocannon.Result> {
-  const setupRequest = (request: autocannon.Request) => ({ ...request, headers: { authorization: `Bearer ${tokens()}` } });
+async function load(
+  url: string,
+  tokens: Tokens,
+  options: Partial<autocannon.Options>,
+  onResponse = () => {},
+): Promise<autocannon.Result> {
+  const setupRequest = (request: autocannon.Request) => ({
+    ...request,
+    headers: { authorization: `Bearer ${tokens()}` },
+  });
   const everything = { url, connections: CONNECTIONS, requests: [{ setupRequest }], ...options };
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    autocannon(everything, (error, ended) => (error ? reject(error) : resolve(ended))).on('response', onResponse);
+    autocannon(everything, (error, ended) => (error ? reject(error as Error) : resolve(ended))).on(
+      'response',
+      onResponse,
+    );
   });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
   return result;
 }
 
@@ -156,7 +176,10 @@ async function startServer(variant: string, env: Record<string, string>): Promis
     child.kill();
     await once(child, 'exit');
   });
-  await Promise.race([once(child, 'message'), once(child, 'exit').then(() => Promise.reject(new Error(`${variant} did not start`)))]);
+  await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => Promise.reject(new Error(`${variant} did not start`))),
+  ]);
   return `http://127.0.0.1:${port}`;
 }
 
@@ -171,5 +194,7 @@ function median(values: number[]): number {
 
 function report(name: string, ratio: number, goal: number, atMost = false): void {
   const reached = atMost ? ratio <= goal : ratio >= goal;
-  console.log(`  ${name.padEnd(34)} ${ratio.toFixed(2)}  (${atMost ? '≤' : '≥'} ${goal})  ${reached ? 'reached' : 'MISSED'}`);
+  console.log(
+    `  ${name.padEnd(34)} ${ratio.toFixed(2)}  (${atMost ? '≤' : '≥'} ${goal})  ${reached ? 'reached' : 'MISSED'}`,
+  );
 }

@@ -13,8 +13,8 @@ import {
 import { APP_GUARD } from '@nestjs/core';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { createApp } from '../../src/app.ts';
 import { modulesOf, requestChain } from '../../src/app.module.ts';
+import { createApp } from '../../src/app.ts';
 import { environment, readSettings } from '../../src/config/index.ts';
 
 /** One route under the application's own chain, behind no guard, ours, or one that calls Clerk's SDK. */
@@ -55,9 +55,17 @@ class SdkGuard implements CanActivate {
 }
 
 const unguarded = requestChain.filter(({ provide }) => provide !== APP_GUARD);
-const chains = { plain: unguarded, guard: requestChain, sdk: [...unguarded, { provide: APP_GUARD, useClass: SdkGuard }] };
+const chains = {
+  plain: unguarded,
+  guard: requestChain,
+  sdk: [...unguarded, { provide: APP_GUARD, useClass: SdkGuard }],
+};
 
-@Module({ imports: modulesOf(settings), controllers: [BenchController], providers: chains[variant as keyof typeof chains] })
+@Module({
+  imports: modulesOf(settings),
+  controllers: [BenchController],
+  providers: chains[variant as keyof typeof chains],
+})
 class BenchModule {}
 
 const app = await createApp(settings, BenchModule);

@@ -72,7 +72,11 @@ export class TestClerk {
   }
 
   /** A session token as Clerk mints it, with claims and header laid over; undefined takes a claim away. */
-  aToken(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key: SigningKey = this.key): string {
+  aToken(
+    claims: Record<string, unknown> = {},
+    header: Record<string, unknown> = {},
+    key: SigningKey = this.key,
+  ): string {
     const now = Math.floor(Date.now() / 1000);
     const usual = {
       iss: this.origin,

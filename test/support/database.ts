@@ -29,7 +29,9 @@ export async function createDatabase(): Promise<TestDatabase> {
     refuse: async (refused) => {
       await run(postgres.adminUrl, `alter database ${name} with allow_connections ${!refused}`);
       if (refused)
-        await run(postgres.adminUrl, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+        await run(postgres.adminUrl, 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+          name,
+        ]);
     },
   };
 }

@@ -43,7 +43,10 @@ export class DatabaseProxy {
       if (this.#marker && chunk.includes(this.#marker)) this.#held.push(() => client.write(chunk));
       else client.write(chunk);
     });
-    for (const [one, other] of [[client, server], [server, client]] as const)
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const)
       one.on('error', () => other.destroy()).on('close', () => other.destroy());
   }
 }
