@@ -17,6 +17,7 @@ import { startPostgres } from './postgres.ts';
 const DEFAULT_PORT = 3000;
 const CLERK_PORT = 4400;
 const READY_POLL_MS = 200;
+const READY_TIMEOUT_MS = 1000;
 
 const [flag, ...rest] = process.argv.slice(2);
 const serves = flag === '--serve';
@@ -100,7 +101,8 @@ async function greet(
 ) {
   const api = `http://127.0.0.1:${env.PORT ?? DEFAULT_PORT}`;
   let over = false;
-  void ended.finally(() => (over = true));
+  const isOver = () => (over = true);
+  void ended.then(isOver, isOver);
   while (!over && !(await isReady(api))) await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   if (over) return;
   console.log(`\nGatehouse is ready at ${api} (documentation at ${api}/docs)`);
@@ -113,7 +115,7 @@ curl -s ${api}/v1/me -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/t
 
 async function isReady(api: string): Promise<boolean> {
   try {
-    return (await fetch(`${api}/readyz`)).ok;
+    return (await fetch(`${api}/readyz`, { signal: AbortSignal.timeout(READY_TIMEOUT_MS) })).ok;
   } catch {
     return false;
   }

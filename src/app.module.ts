@@ -11,10 +11,13 @@ import { HttpModule, InputPipe, JsonBodyInterceptor, logging, ProblemFilter } fr
 import { MeModule } from './me/me.module.ts';
 import { UsersModule } from './users/index.ts';
 
+export const databaseOf = ({ databaseUrl, databaseOwnerUrl }: Settings) =>
+  DatabaseModule.with(ormOptions(databaseUrl), ormOptions(databaseOwnerUrl));
+
 export const modulesOf = (settings: Settings) => [
   ConfigModule.with(settings),
   LoggerModule.forRoot(logging(settings)),
-  DatabaseModule.with(ormOptions(settings.databaseUrl), ormOptions(settings.databaseOwnerUrl)),
+  databaseOf(settings),
   HttpModule,
   ClerkModule,
   AuthModule,

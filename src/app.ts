@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -22,7 +23,7 @@ export async function createApp(
   app.set('trust proxy', settings.trustProxy ?? false);
   app.set('query parser', 'simple');
   app.set('etag', false);
-  app.use(withRequestId, helmet(), noStore);
+  app.use(endWithServer(app.getHttpServer()), withRequestId, helmet(), noStore);
   app.enableCors({
     origin: settings.corsOrigins,
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
@@ -33,6 +34,17 @@ export async function createApp(
   if (settings.apiDocs) serveDocs(app);
   answerMalformed(app.getHttpServer());
   return app;
+}
+
+/** While the process ends a connection ends with its answer: one that is kept busy would keep the process alive. */
+function endWithServer(server: Server) {
+  return (request: Request, response: Response, next: NextFunction): void => {
+    if (!server.listening) response.setHeader('connection', 'close');
+    response.once('finish', () => {
+      if (!server.listening) request.socket.end();
+    });
+    next();
+  };
 }
 
 /** Answers are somebody's: no cache on the way keeps them (RFC 9111, section 5.2.2.5). */

@@ -7,6 +7,7 @@ type Environment = Record<string, string | undefined>;
 
 const PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 2048 }));
 const WEAK_PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 1024 }));
+const PSS_PEM = publicPem(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }));
 const CURVE_PEM = publicPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 
 /** Settings with which the start succeeds; undefined takes one away. */
@@ -51,7 +52,9 @@ function errorOf(work: () => unknown): Error {
   throw new Error('Nothing was thrown');
 }
 
-const names = (lines: string[]) => lines.map((line) => line.split(':', 1)[0]);
+/** The settings that are complained about, by the alphabet. */
+const namesOf = (lines: string[]) => sorted(lines.map((line) => line.split(':', 1)[0] ?? ''));
+const sorted = (words: string[]) => words.toSorted((a, b) => a.localeCompare(b));
 
 describe('a wrong setting', () => {
   it.each<[name: string, what: string, value: string | undefined, says: RegExp]>([
@@ -81,6 +84,7 @@ describe('a wrong setting', () => {
     ['CLERK_JWT_KEY', 'not PEM', 'MIIBIjANBgkqhkiG9w0BAQEFAAOC', /PEM public key/],
     ['CLERK_JWT_KEY', 'PEM that is cut', PEM.slice(0, 200), /PEM public key/],
     ['CLERK_JWT_KEY', 'RSA of 1024 bits', WEAK_PEM, /RSA, 2048 bits or more/],
+    ['CLERK_JWT_KEY', 'for another padding than RS256 has', PSS_PEM, /RSA, 2048 bits or more/],
     ['CLERK_JWT_KEY', 'of an elliptic curve', CURVE_PEM, /RSA, 2048 bits or more/],
     ['CLERK_API_URL', 'http to elsewhere', 'http://api.clerk.com', /https:\/\//],
     [
@@ -133,7 +137,7 @@ describe('a wrong setting', () => {
     ['LOG_LEVEL', 'unknown', 'verbose', /one of fatal, error, warn, info, debug, trace, silent/],
   ])('%s that is %s stops the start with one line that names it', (name, _what, value, says) => {
     const lines = complaintsOf(anEnvironment({ [name]: value }));
-    expect(names(lines)).toEqual([name]);
+    expect(namesOf(lines)).toEqual([name]);
     expect(lines[0]).toMatch(says);
   });
 
@@ -168,17 +172,17 @@ describe('several wrong settings', () => {
       TRUST_PROXY: 'true',
       LOG_LEVEL: 'loud',
     };
-    expect(names(complaintsOf(anEnvironment(wrong))).toSorted()).toEqual(Object.keys(wrong).toSorted());
+    expect(namesOf(complaintsOf(anEnvironment(wrong)))).toEqual(sorted(Object.keys(wrong)));
   });
 
   it('are told by their name once, however much is wrong with one', () => {
     const lists = { CORS_ORIGINS: 'x,y,z', CLERK_AUTHORIZED_PARTIES: 'x,y', TRUST_PROXY: 'x,y' };
-    expect(names(complaintsOf(anEnvironment(lists))).toSorted()).toEqual(Object.keys(lists).toSorted());
+    expect(namesOf(complaintsOf(anEnvironment(lists)))).toEqual(sorted(Object.keys(lists)));
   });
 
   it('are told together with what only misses in combination', () => {
     const lines = complaintsOf({ NODE_ENV: 'production', PORT: 'http' });
-    expect(names(lines).toSorted()).toEqual([
+    expect(namesOf(lines)).toEqual([
       'CLERK_AUTHORIZED_PARTIES',
       'CLERK_PUBLISHABLE_KEY',
       'CLERK_SECRET_KEY',
@@ -297,7 +301,7 @@ describe('the environment of the process', () => {
   ])('counts a value that is %s as unset', (_what, value) => {
     Object.assign(process.env, anEnvironment({ PORT: value, CLERK_ISSUER: value, CLERK_SECRET_KEY: value }));
     expect(environment()).not.toHaveProperty('PORT');
-    expect(names(complaintsOf(environment()))).toEqual(['CLERK_SECRET_KEY']);
+    expect(namesOf(complaintsOf(environment()))).toEqual(['CLERK_SECRET_KEY']);
   });
 
   it('is what settings are read from when no other is given', () => {

@@ -30,7 +30,7 @@ export class ClerkAuthGuard implements CanActivate {
     const { token, from } = this.#presented(request);
     const claims = await this.tokens.claimsOf(token);
     if (from === 'cookie' && claims.azp === undefined) throw new Problem('token_invalid');
-    const refused = this.users.isRefused(claims.sub);
+    const refused = this.users.isRefused(claims);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     request.principal = principalOf(claims);
     return true;

@@ -1,12 +1,12 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { JWK } from 'jose';
+import type { JsonWebKey } from '../clerk/index.ts';
 
 const StoredKeysSchema = defineEntity({
   name: 'StoredKeys',
   tableName: 'verification_keys',
   properties: {
     issuer: p.text().primary(),
-    keys: p.json<JWK[]>(),
+    keys: p.json<JsonWebKey[]>(),
     fetchedAt: p.datetime(),
   },
 });

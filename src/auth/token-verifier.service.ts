@@ -1,5 +1,5 @@
+import { type KeyObject, verify } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { type CryptoKey, compactVerify, errors } from 'jose';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { type Claims, refusalOfClaims } from './claims.ts';
 import { parseObject, readKeyId } from './token-form.ts';
@@ -23,7 +23,7 @@ export class TokenVerifier {
     if ('refused' in form) return form;
     const key = await this.keys.find(form.kid);
     if (!key) return this.keys.areKnown ? refuse('token_invalid', false) : refuse('unavailable', false);
-    const payload = await verifiedPayload(token, key);
+    const payload = verifiedPayload(token, key);
     return payload ? this.#judge(payload) : refuse('token_invalid');
   }
 
@@ -32,15 +32,15 @@ export class TokenVerifier {
   }
 }
 
-/** The payload when the signature is that of the key (RFC 7515, RS256 only). */
-async function verifiedPayload(token: string, key: CryptoKey): Promise<Record<string, unknown> | undefined> {
-  try {
-    const { payload } = await compactVerify(token, key, { algorithms: ['RS256'] });
-    return parseObject(payload);
-  } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined;
-    throw error;
-  }
+/**
+ * The payload when the signature is that of the key: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3), whatever the
+ * header says. Node's own call, since jose's goes through WebCrypto, whose hand-over to a thread costs more than RSA does.
+ */
+function verifiedPayload(token: string, key: KeyObject): Record<string, unknown> | undefined {
+  const end = token.lastIndexOf('.');
+  const signature = Buffer.from(token.slice(end + 1), 'base64url');
+  if (!verify('sha256', Buffer.from(token.slice(0, end)), key, signature)) return undefined;
+  return parseObject(Buffer.from(token.slice(token.indexOf('.') + 1, end), 'base64url'));
 }
 
 /** Claims are shared by every request that brings the token. */

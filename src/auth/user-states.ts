@@ -1,5 +1,10 @@
+import type { Claims } from './claims.ts';
+
 /** What auth must know of a user; `users` provides it. */
 export abstract class UserStates {
-  /** Whether the user of that Clerk id is banned, deprovisioned or deleted. From memory where it is known. */
-  abstract isRefused(clerkUserId: string): boolean | Promise<boolean>;
+  /**
+   * Whether the user of these claims is banned, deprovisioned or deleted: from memory where it is known. A user without a
+   * row gets one, so that every route that is passed has met its caller.
+   */
+  abstract isRefused(claims: Claims): boolean | Promise<boolean>;
 }

@@ -1,7 +1,7 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { type CryptoKey, importJWK, importSPKI, type JWK } from 'jose';
-import { ClerkApi } from '../clerk/index.ts';
+import { ClerkApi, type JsonWebKey } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { DatabaseStartup } from '../database/index.ts';
 import { StoredKeys } from './stored-keys.entity.ts';
@@ -21,9 +21,9 @@ const MIN_MODULUS_CHARACTERS = 342; // 2048 bits in base64url
 export class VerificationKeys implements OnApplicationShutdown {
   readonly #logger = new Logger(VerificationKeys.name);
   readonly #issuer: string;
-  readonly #fixed: Promise<CryptoKey> | undefined;
+  readonly #fixed: KeyObject | undefined;
   readonly #onRemoved: (() => void)[] = [];
-  #keys = new Map<string, CryptoKey>();
+  #keys = new Map<string, KeyObject>();
   #moduli = new Set<string>();
   #stored = '';
   #fetching: Promise<void> | undefined;
@@ -38,8 +38,8 @@ export class VerificationKeys implements OnApplicationShutdown {
     @Inject(SETTINGS) { clerk: { issuers, jwtKey } }: Settings,
   ) {
     this.#issuer = issuers[0] ?? '';
-    if (jwtKey) this.#fixed = importSPKI(jwtKey.export({ format: 'pem', type: 'spki' }) as string, 'RS256');
-    else startup.beforeReady(() => this.#start());
+    this.#fixed = jwtKey;
+    if (!jwtKey) startup.beforeReady(() => this.#start());
   }
 
   /** Whether there is any key to verify with. */
@@ -53,7 +53,7 @@ export class VerificationKeys implements OnApplicationShutdown {
   }
 
   /** The key of that id; undefined when Clerk has none, as far as we know. */
-  async find(kid: string): Promise<CryptoKey | undefined> {
+  async find(kid: string): Promise<KeyObject | undefined> {
     if (this.#fixed) return this.#fixed;
     if (!this.#keys.has(kid)) await this.#refresh();
     return this.#keys.get(kid);
@@ -66,7 +66,7 @@ export class VerificationKeys implements OnApplicationShutdown {
   async #start(): Promise<void> {
     const stored = await this.em.fork().findOne(StoredKeys, { issuer: this.#issuer });
     if (stored) {
-      await this.#use(stored.keys);
+      this.#use(stored.keys);
       this.#stored = JSON.stringify(stored.keys);
     }
     const fetched = this.#refresh();
@@ -91,7 +91,7 @@ export class VerificationKeys implements OnApplicationShutdown {
   async #fetch(): Promise<void> {
     try {
       const keys = await this.clerk.keys();
-      await this.#use(keys);
+      this.#use(keys);
       this.#lastSuccessAt = performance.now();
       await this.#store(keys);
     } catch (error) {
@@ -100,14 +100,12 @@ export class VerificationKeys implements OnApplicationShutdown {
     }
   }
 
-  async #use(jwks: JWK[]): Promise<void> {
+  #use(jwks: JsonWebKey[]): void {
     const usable = jwks.filter(isUsable).slice(0, MAX_KEYS);
     if (usable.length === 0) throw new Error('there is no RSA key for RS256 among them');
-    const keys = new Map<string, CryptoKey>();
-    for (const { kid, kty, n, e } of usable) {
-      const key = await importJWK({ kty, n, e }, 'RS256');
-      if (!(key instanceof Uint8Array)) keys.set(kid, key);
-    }
+    const keys = new Map(
+      usable.map(({ kid, kty, n, e }) => [kid, createPublicKey({ key: { kty, n, e }, format: 'jwk' })]),
+    );
     const moduli = new Set(usable.map(({ n }) => n));
     const removed = [...this.#moduli].some((n) => !moduli.has(n));
     this.#keys = keys;
@@ -115,7 +113,7 @@ export class VerificationKeys implements OnApplicationShutdown {
     if (removed) for (const forget of this.#onRemoved) forget();
   }
 
-  async #store(keys: JWK[]): Promise<void> {
+  async #store(keys: JsonWebKey[]): Promise<void> {
     const content = JSON.stringify(keys);
     if (content === this.#stored) return;
     await this.em.fork().upsert(StoredKeys, { issuer: this.#issuer, keys, fetchedAt: new Date() });
@@ -123,9 +121,9 @@ export class VerificationKeys implements OnApplicationShutdown {
   }
 }
 
-type UsableKey = JWK & { kid: string; kty: 'RSA'; n: string; e: string };
+type UsableKey = JsonWebKey & { kid: string; kty: 'RSA'; n: string; e: string };
 
-function isUsable(jwk: JWK): jwk is UsableKey {
+function isUsable(jwk: JsonWebKey): jwk is UsableKey {
   const { kid, kty, n, e, alg, use } = jwk;
   const isForSignatures = (alg ?? 'RS256') === 'RS256' && (use ?? 'sig') === 'sig';
   return Boolean(kid && e && isForSignatures) && kty === 'RSA' && (n?.length ?? 0) >= MIN_MODULUS_CHARACTERS;

@@ -12,9 +12,9 @@ import {
   timeout,
   wrap,
 } from 'cockatiel';
-import type { JWK } from 'jose';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
+import type { JsonWebKey } from './json-web-key.ts';
 
 const TIMEOUT_MS = 2000;
 /** Calls at one time; what comes beyond is not queued. */
@@ -68,7 +68,7 @@ export class ClerkApi {
   }
 
   /** The public keys that sign session tokens (RFC 7517). Throws when Clerk gives none. */
-  async keys(): Promise<JWK[]> {
+  async keys(): Promise<JsonWebKey[]> {
     this.#refuseInTransaction();
     try {
       const { keys } = await this.#timeout.execute(() => this.#client.jwks.getJwks());

@@ -1,3 +1,4 @@
 export { ClerkModule } from './clerk.module.ts';
 export { ClerkApi } from './clerk-api.service.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
+export type { JsonWebKey } from './json-web-key.ts';

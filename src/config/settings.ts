@@ -20,7 +20,7 @@ const httpUrl = z.string().refine((value) => isSecureUrl(value), {
   error: 'must be an https:// address (http:// only on this machine)',
 });
 
-const origin = z.string().refine((value) => urlOf(value)?.origin === value && value.startsWith('http'), {
+const origin = z.string().refine((value) => urlOf(value)?.origin === value && /^https?:\/\/[^*]+$/.test(value), {
   error: 'must be an exact origin such as https://app.example.com, without path or wildcard',
 });
 
@@ -99,7 +99,7 @@ export function environment(): Record<string, string> {
 /** Checks the environment. Throws a SettingsError that names every wrong setting and what to do. */
 export function readSettings(env: Record<string, string> = environment()): Settings {
   const parsed = Environment.safeParse(env);
-  const lines = parsed.success ? missingTogether(parsed.data) : parsed.error.issues.map((issue) => lineOf(issue, env));
+  const lines = [...linesOf(parsed.error?.issues ?? [], env), ...missingTogether(env)];
   if (lines.length > 0 || !parsed.success) throw new SettingsError(lines);
   return toSettings(parsed.data);
 }
@@ -107,11 +107,11 @@ export function readSettings(env: Record<string, string> = environment()): Setti
 /** The role that migrates; all that the command line of the ORM needs to know. */
 export function readOwnerUrl(env: Record<string, string> = environment()): string {
   const parsed = Environment.pick({ DATABASE_URL: true, DATABASE_OWNER_URL: true }).safeParse(env);
-  if (!parsed.success) throw new SettingsError(parsed.error.issues.map((issue) => lineOf(issue, env)));
+  if (!parsed.success) throw new SettingsError(linesOf(parsed.error.issues, env));
   return parsed.data.DATABASE_OWNER_URL ?? parsed.data.DATABASE_URL;
 }
 
-export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', '[::1]', 'localhost'];
+export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
 
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';
@@ -142,7 +142,7 @@ function toSettings(env: z.output<typeof Environment>) {
 }
 
 /** What no single setting can say of itself. */
-function missingTogether(env: z.output<typeof Environment>): string[] {
+function missingTogether(env: Record<string, string>): string[] {
   const lines: string[] = [];
   if (!env.CLERK_ISSUER && !env.CLERK_PUBLISHABLE_KEY)
     lines.push('CLERK_PUBLISHABLE_KEY: is missing; copy it from Clerk, API keys, or set CLERK_ISSUER');
@@ -151,6 +151,11 @@ function missingTogether(env: z.output<typeof Environment>): string[] {
       'CLERK_AUTHORIZED_PARTIES: is missing; name the origins of your web clients, or "none" if all clients are native',
     );
   return lines;
+}
+
+/** The first complaint about each setting: a list may be wrong in several places. */
+function linesOf(issues: z.core.$ZodIssue[], env: Record<string, string>): string[] {
+  return [...new Map(issues.toReversed().map((issue) => [issue.path[0], lineOf(issue, env)])).values()].toReversed();
 }
 
 /** One line that names the setting and says what is wrong, never its value: it may be a secret. */
@@ -176,7 +181,10 @@ function urlOf(value: string): URL | undefined {
 
 function isSecureUrl(value: string): boolean {
   const url = urlOf(value);
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname));
+  return (
+    url?.protocol === 'https:' ||
+    (url?.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname.replace(/^\[|\]$/g, '')))
+  );
 }
 
 function listOf(value: string): string[] {

@@ -64,6 +64,7 @@ export class ChangeLog implements OnApplicationShutdown {
   }
 
   #schedule(): void {
+    clearTimeout(this.#timer);
     if (this.#stopped) return;
     this.#timer = setTimeout(() => void this.#poll(), POLL_MS).unref();
   }

@@ -27,14 +27,16 @@ export class ChangePosition {
   advance(rows: ChangeRow[], now: number): { changes: ChangeRow[]; more: boolean; missed: boolean } {
     const first = this.#last === undefined;
     const ids = rows.map((row) => Number(row.id)).toSorted((a, b) => a - b);
-    this.#last ??= (ids[0] ?? 1) - 1;
+    this.#last ??= Math.max((ids[0] ?? 1) - 1 - (LOOK_BACK - rows.length), 0);
     let missed = false;
     for (const id of ids) {
       if (this.#gaps.delete(id)) continue;
       if (id - this.#last - 1 + this.#gaps.size > MAX_GAPS) {
-        this.#gaps.clear();
         missed = true;
-      } else for (let gap = this.#last + 1; gap < id; gap++) this.#gaps.set(gap, now + GAP_MS);
+        this.#last = Math.max(this.#last, id - 1 - LOOK_BACK);
+        for (const gap of this.#gaps.keys()) if (gap < id - LOOK_BACK) this.#gaps.delete(gap);
+      }
+      for (let gap = this.#last + 1; gap < id; gap++) this.#gaps.set(gap, now + GAP_MS);
       this.#last = id;
     }
     for (const [gap, until] of this.#gaps) if (until <= now) this.#gaps.delete(gap);

@@ -23,6 +23,8 @@ export async function pendingMigrations(query: (sql: string) => Promise<{ name: 
 /** Applies what is pending, with the owner's options, and answers its names; processes that start together take turns. */
 export async function migrate(options: Options): Promise<string[]> {
   const lock = new Client({ connectionString: options.clientUrl, connectionTimeoutMillis: 2000 });
+  // a lost connection fails the query that waits; without a listener it would also end the process
+  lock.on('error', () => undefined);
   await lock.connect();
   try {
     await lock.query('select pg_advisory_lock(hashtext($1))', [LOCK]);

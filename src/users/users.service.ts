@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { type Principal, UserStates } from '../auth/index.ts';
+import { type Claims, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
 import { ChangeLog, isDatabaseUnavailable, Remembered, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
@@ -36,17 +36,16 @@ export class UsersService implements UserStates {
     });
   }
 
-  isRefused(clerkUserId: string): boolean | Promise<boolean> {
-    const known = this.changes.isCurrent ? this.#snapshots.peek(clerkUserId) : undefined;
-    return known ? known.isRefused : this.#find(clerkUserId).then((snapshot) => snapshot?.isRefused ?? false);
+  isRefused(claims: Claims): boolean | Promise<boolean> {
+    const known = this.changes.isCurrent ? this.#snapshots.peek(claims.sub) : undefined;
+    return known ? known.isRefused : this.#findOrCreate(claims).then(({ isRefused }) => isRefused);
   }
 
-  /** The caller's row, created at first sight. A user whose token is refused stays refused, whatever the token says. */
-  async findOrCreate(principal: Principal): Promise<UserSnapshot> {
-    const found = await this.#find(principal.clerkUserId);
-    if (found?.isIncomplete) this.#completeLater(principal.clerkUserId);
-    const snapshot = found ?? (await this.#create(principal));
+  /** The caller's row. A user whose token is refused stays refused, whatever the token says. */
+  async findOrCreate({ claims }: Principal): Promise<UserSnapshot> {
+    const snapshot = await this.#findOrCreate(claims);
     if (snapshot.isRefused) throw new Problem('token_revoked');
+    if (snapshot.isIncomplete) this.#completeLater(claims.sub);
     return snapshot;
   }
 
@@ -58,6 +57,10 @@ export class UsersService implements UserStates {
       await this.changes.record(em, USER_CHANGED, user.clerkId);
     });
     return this.#reload(user.clerkId);
+  }
+
+  async #findOrCreate(claims: Claims): Promise<UserSnapshot> {
+    return (await this.#find(claims.sub)) ?? this.#create(claims);
   }
 
   /** From memory while the change log is followed, else from the table, else for a while from memory. */
@@ -73,15 +76,15 @@ export class UsersService implements UserStates {
   }
 
   /** One creation for all requests of a new user: so Clerk is asked once. */
-  async #create({ clerkUserId, claims }: Principal): Promise<UserSnapshot> {
-    const running = this.#creating.get(clerkUserId) ?? this.#firstSight(factsOfClaims(claims));
-    this.#creating.set(clerkUserId, running);
+  async #create(claims: Claims): Promise<UserSnapshot> {
+    const running = this.#creating.get(claims.sub) ?? this.#firstSight(factsOfClaims(claims));
+    this.#creating.set(claims.sub, running);
     try {
       await running;
     } finally {
-      if (this.#creating.get(clerkUserId) === running) this.#creating.delete(clerkUserId);
+      if (this.#creating.get(claims.sub) === running) this.#creating.delete(claims.sub);
     }
-    return (await this.#find(clerkUserId)) ?? this.#reload(clerkUserId);
+    return (await this.#find(claims.sub)) ?? this.#reload(claims.sub);
   }
 
   async #firstSight(claimed: UserFacts): Promise<void> {

@@ -16,9 +16,10 @@ import { TestClerk } from '../support/clerk.ts';
 import { closeAll, onClose } from '../support/closing.ts';
 import { call } from '../support/http.ts';
 
-const ROUNDS = 3;
+const WARM_UP_ROUNDS = 3;
+const ROUNDS = 9;
 const REQUESTS = 3000;
-const CONNECTIONS = 16;
+const CONNECTIONS = 64;
 const P99_ROUNDS = 1;
 const P99_RATE = 500;
 const P99_SECONDS = 4;
@@ -48,40 +49,35 @@ async function bench(): Promise<void> {
     DATABASE_URL: postgres.url,
     ...clerk.env,
   };
-  const jwtKey = { CLERK_JWT_KEY: clerk.key.publicKeyPem };
-  const [plain, guard, sdk, fetching] = await Promise.all([
-    startServer('plain', { ...env, ...jwtKey }),
-    startServer('guard', { ...env, ...jwtKey }),
-    startServer('sdk', { ...env, ...jwtKey }),
-    startServer('guard', env),
-  ]);
-  await rates(clerk, plain, guard, sdk);
-  await latencies(clerk, fetching);
+  await rates(clerk, (variant) => startServer(variant, { ...env, CLERK_JWT_KEY: clerk.key.publicKeyPem }));
+  await latencies(clerk, await startServer('app guard', env));
 }
 
-async function rates(clerk: TestClerk, plain: string, guard: string, sdk: string): Promise<void> {
+/** A process for each variant, so that each is as warm as the others. */
+async function rates(clerk: TestClerk, start: (variant: string) => Promise<string>): Promise<void> {
   const users = Array.from({ length: 100 }, () => clerk.aUser().id);
   const lasting = { exp: Math.floor(Date.now() / 1000) + 1800 };
   const known = cycle(users.map((sub) => clerk.aToken({ sub, ...lasting })));
-  const coldTokens = (ROUNDS + 1) * REQUESTS;
-  console.log(`Signing ${coldTokens} tokens, each to be seen once…`);
-  const once_ = cycle(Array.from({ length: coldTokens }, (_, i) => clerk.aToken({ sub: users[i % 100], ...lasting })));
-  const variants: Record<string, () => Promise<number>> = {
-    'no guard': () => rate(`${plain}/bench`, known),
-    'guard, tokens known': () => rate(`${guard}/bench`, known),
-    'guard, every token new': () => rate(`${guard}/bench`, once_),
-    'SDK authenticateRequest': () => rate(`${sdk}/bench`, known),
-    'GET /v1/me, tokens known': () => rate(`${guard}/v1/me`, known),
-  };
-  const measured = await takeTurns(variants, ROUNDS);
-  const [none = 0, warm = 0, cold = 0, theirs = 0, me = 0] = Object.values(measured).map(median);
+  const amount = (WARM_UP_ROUNDS + ROUNDS) * REQUESTS;
+  console.log(`Signing ${amount} tokens, each to be seen once…`);
+  const unseen = cycle(Array.from({ length: amount }, (_, i) => clerk.aToken({ sub: users[i % 100], ...lasting })));
+  const variants: [name: string, server: string, path: string, tokens: Tokens][] = [
+    ['bare route, no guard', await start('bare none'), '/bench', known],
+    ['bare route, guard, tokens known', await start('bare guard'), '/bench', known],
+    ['bare route, guard, every token new', await start('bare guard'), '/bench', unseen],
+    ['bare route, SDK authenticateRequest', await start('bare sdk'), '/bench', known],
+    ['application, no guard', await start('app none'), '/bench', known],
+    ['application, GET /v1/me', await start('app guard'), '/v1/me', known],
+  ];
+  const measures = variants.map(([name, server, path, tokens]) => [name, () => rate(server + path, tokens)] as const);
+  const measured = await takeTurns(Object.fromEntries(measures), ROUNDS);
+  const [none = 0, warm = 0, cold = 0, sdk = 0, unguarded = 0, me = 0] = Object.values(measured).map(median);
   console.log(`\nRequests per second (median of ${ROUNDS} rounds of ${REQUESTS}, ${CONNECTIONS} connections)`);
-  for (const [name, values] of Object.entries(measured))
-    console.log(`  ${name.padEnd(26)} ${median(values).toFixed(0).padStart(7)}`);
+  for (const [name, values] of Object.entries(measured)) line(name, median(values).toFixed(0));
   console.log('\nRatios (goal)');
   report('guard, tokens known / no guard', warm / none, 0.9);
-  report('guard, every token new / SDK', cold / theirs, 3);
-  report('GET /v1/me / no guard', me / none, 0.7);
+  report('guard, every token new / SDK', cold / sdk, 3);
+  report('GET /v1/me / no guard', me / unguarded, 0.7);
 }
 
 /** Known users, while strangers bring made-up key ids and first requests: with Clerk there, and with Clerk away. */
@@ -110,22 +106,21 @@ async function latencies(clerk: TestClerk, server: string): Promise<void> {
   console.log(
     `\np99 of GET /v1/me for known users at ${P99_RATE}/s, in ms (median of ${P99_ROUNDS} rounds of ${P99_SECONDS} s)`,
   );
-  for (const [name, values] of Object.entries(measured))
-    console.log(`  Clerk ${name.padEnd(20)} ${median(values).toFixed(1).padStart(7)}`);
+  for (const [name, values] of Object.entries(measured)) line(`Clerk ${name}`, median(values).toFixed(1));
   const base = median(measured.answers ?? []);
   console.log('\nRatios to Clerk answering (goal: at most)');
   for (const name of ['fails', 'hangs', 'refuses'])
     report(`Clerk ${name}`, median(measured[name] ?? []) / base, 1.2, true);
 }
 
-/** One round of each in turn, the first as a warm-up that does not count. */
+/** One round of each in turn; the first ones warm up and do not count. */
 async function takeTurns(
   variants: Record<string, () => Promise<number>>,
   rounds: number,
 ): Promise<Record<string, number[]>> {
   const measured: Record<string, number[]> = {};
-  for (let round = 0; round <= rounds; round++) {
-    process.stdout.write(`${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}\r`);
+  for (let round = 1 - WARM_UP_ROUNDS; round <= rounds; round++) {
+    process.stdout.write(`${round < 1 ? 'warm-up' : `round ${round} of ${rounds}`}   \r`);
     for (const [name, measure] of Object.entries(variants)) {
       const value = await measure();
       if (round > 0) (measured[name] ??= []).push(value);
@@ -192,9 +187,13 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
+function line(name: string, value: string): void {
+  console.log(`  ${name.padEnd(36)} ${value.padStart(7)}`);
+}
+
 function report(name: string, ratio: number, goal: number, atMost = false): void {
   const reached = atMost ? ratio <= goal : ratio >= goal;
   console.log(
-    `  ${name.padEnd(34)} ${ratio.toFixed(2)}  (${atMost ? '≤' : '≥'} ${goal})  ${reached ? 'reached' : 'MISSED'}`,
+    `  ${name.padEnd(36)} ${ratio.toFixed(2)}  (${atMost ? '≤' : '≥'} ${goal})  ${reached ? 'reached' : 'MISSED'}`,
   );
 }

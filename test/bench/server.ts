@@ -10,14 +10,18 @@ import {
   SerializeOptions,
   UnauthorizedException,
 } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { modulesOf, requestChain } from '../../src/app.module.ts';
+import { databaseOf, modulesOf, requestChain } from '../../src/app.module.ts';
 import { createApp } from '../../src/app.ts';
-import { environment, readSettings } from '../../src/config/index.ts';
+import { AuthModule, ClerkAuthGuard } from '../../src/auth/index.ts';
+import { ClerkModule } from '../../src/clerk/index.ts';
+import { ConfigModule, environment, readSettings } from '../../src/config/index.ts';
+import { UsersModule } from '../../src/users/index.ts';
 
-/** One route under the application's own chain, behind no guard, ours, or one that calls Clerk's SDK. */
+/** One route behind no guard, ours, or one that calls Clerk's SDK. */
 const variant = process.argv[2];
 const settings = readSettings(environment());
 
@@ -54,20 +58,27 @@ class SdkGuard implements CanActivate {
   }
 }
 
-const unguarded = requestChain.filter(({ provide }) => provide !== APP_GUARD);
-const chains = {
-  plain: unguarded,
-  guard: requestChain,
-  sdk: [...unguarded, { provide: APP_GUARD, useClass: SdkGuard }],
+const [config, database] = [ConfigModule.with(settings), databaseOf(settings)];
+const withoutGuard = requestChain.filter(({ provide }) => provide !== APP_GUARD);
+const ours = { provide: APP_GUARD, useExisting: ClerkAuthGuard };
+const sdk = { provide: APP_GUARD, useClass: SdkGuard };
+
+/** `bare`: Nest and what the guard itself needs, so that nothing else hides its cost; `app`: all that is shipped. */
+const bare = { imports: [config, database, ClerkModule, AuthModule, UsersModule], controllers: [BenchController] };
+const app = { imports: modulesOf(settings), controllers: [BenchController] };
+const variants = {
+  'bare none': { ...bare },
+  'bare guard': { ...bare, providers: [ours] },
+  'bare sdk': { ...bare, providers: [sdk] },
+  'app none': { ...app, providers: withoutGuard },
+  'app guard': { ...app, providers: requestChain },
 };
 
-@Module({
-  imports: modulesOf(settings),
-  controllers: [BenchController],
-  providers: chains[variant as keyof typeof chains],
-})
+@Module(variants[variant as keyof typeof variants])
 class BenchModule {}
 
-const app = await createApp(settings, BenchModule);
-await app.listen(settings.port, settings.host);
+const server = variant?.startsWith('app')
+  ? await createApp(settings, BenchModule)
+  : await NestFactory.create<NestExpressApplication>(BenchModule, { logger: false, bodyParser: false });
+await server.listen(settings.port, settings.host);
 process.send?.('ready');

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
+
+const ROLES = new URL('../../local/roles.sql', import.meta.url);
 
 /** A migrated database of its own, cloned in milliseconds. */
 export interface TestDatabase {
@@ -14,13 +17,17 @@ export interface TestDatabase {
   refuse(refused: boolean): Promise<void>;
 }
 
-/** `template` is `gatehouse`, which is migrated, or `template1`, which is empty. */
-export async function createDatabase(): Promise<TestDatabase> {
+/** Migrated, or `empty`: as an operator creates it, before the first migration. */
+export async function createDatabase({ empty = false } = {}): Promise<TestDatabase> {
   const postgres = JSON.parse(process.env.TEST_POSTGRES ?? '{}') as Record<'url' | 'ownerUrl' | 'adminUrl', string>;
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await run(postgres.adminUrl, `create database ${name} template gatehouse strategy file_copy`);
+  await run(
+    postgres.adminUrl,
+    `create database ${name} template ${empty ? 'template0' : 'gatehouse'} strategy file_copy`,
+  );
   const named = (url: string) => url.replace(/[^/]*$/, name);
   const adminUrl = named(postgres.adminUrl);
+  if (empty) await run(adminUrl, statementsOnSchema());
   return {
     url: named(postgres.url),
     ownerUrl: named(postgres.ownerUrl),
@@ -34,6 +41,12 @@ export async function createDatabase(): Promise<TestDatabase> {
         ]);
     },
   };
+}
+
+/** The roles are there already, for the whole server; what they may do is set in each database. */
+function statementsOnSchema(): string {
+  const lines = readFileSync(ROLES, 'utf8').split('\n');
+  return lines.filter((line) => line.includes(' schema public')).join('\n');
 }
 
 async function run<Row extends object>(url: string, sql: string, parameters: unknown[] = []): Promise<Row[]> {

@@ -18,8 +18,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => u
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
 chmodSync(folder, 0o755);
 const postgres = await startPostgres(folder, FAST);
-await migrate(ormOptions(postgres.ownerUrl));
-process.stdout.write(`${JSON.stringify(postgres)}\n`);
-await once(process.stdin.resume(), 'end');
-await postgres.stop({ force: true });
-rmSync(folder, { recursive: true, force: true });
+try {
+  await migrate(ormOptions(postgres.ownerUrl));
+  process.stdout.write(`${JSON.stringify(postgres)}\n`);
+  await once(process.stdin.resume(), 'end');
+} finally {
+  await postgres.stop({ force: true });
+  rmSync(folder, { recursive: true, force: true });
+}

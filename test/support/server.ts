@@ -11,10 +11,12 @@ const MAIN = join(import.meta.dirname, '../../dist/src/main.js');
 export class ServerProcess {
   readonly url: string;
   readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
   output = '';
 
   private constructor(child: ChildProcess, url: string) {
     this.#child = child;
+    this.#closed = once(child, 'close');
     this.url = url;
     child.stdout?.on('data', (chunk) => (this.output += String(chunk)));
     child.stderr?.on('data', (chunk) => (this.output += String(chunk)));
@@ -25,7 +27,7 @@ export class ServerProcess {
     const port = env.PORT ?? String(await freePort());
     const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env.PATH ?? '', ...env, PORT: port } });
     const server = new ServerProcess(child, `http://127.0.0.1:${port}`);
-    onClose(() => server.stop());
+    onClose(() => server.stop('SIGKILL'));
     return server;
   }
 
@@ -46,22 +48,25 @@ export class ServerProcess {
   /** Waits until the path answers with that status. */
   async until(path: string, status: number): Promise<void> {
     for (;;) {
-      if (this.#child.exitCode !== null) throw new Error(`The server ended:\n${this.output}`);
+      if (!this.isRunning) throw new Error(`The server ended:\n${this.output}`);
       const answer = await this.call(path).catch(() => undefined);
       if (answer?.status === status) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 
-  /** The exit code, once it has ended by itself. */
-  async ended(): Promise<number | null> {
-    if (this.#child.exitCode === null) await once(this.#child, 'exit');
-    return this.#child.exitCode;
+  /** The exit code, or the signal, once it has ended and all its output is there. */
+  async ended(): Promise<number | NodeJS.Signals | null> {
+    await this.#closed;
+    return this.#child.exitCode ?? this.#child.signalCode;
   }
 
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
     this.#child.kill(signal);
-    await once(this.#child, 'exit');
+    return this.ended();
   }
 }

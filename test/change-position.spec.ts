@@ -1,0 +1,257 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Client } from 'pg';
+import { ChangePosition, type ChangeRow } from '../src/database/change-position.ts';
+import { onClose } from './support/closing.ts';
+import { createDatabase, type TestDatabase } from './support/database.ts';
+
+const GAP_MS = 15_000;
+
+let database: TestDatabase;
+let slow: Client;
+let quick: Client;
+let reader: Reader;
+
+beforeEach(async () => {
+  database = await createDatabase();
+  [slow, quick, reader] = [await connect(), await connect(), new Reader(await connect())];
+});
+
+async function connect(url = database.url): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  onClose(() => client.end());
+  return client;
+}
+
+/** Inserts changes; answers their ids, which are given before the commit. */
+async function insert(client: Client, count = 1): Promise<number[]> {
+  const sql = "insert into changes (topic, key) select 't', 'k' from generate_series(1, $1::int) returning id";
+  return (await client.query<{ id: string }>(sql, [count])).rows.map(({ id }) => Number(id));
+}
+
+/** A process that follows the log, with a clock of its own. */
+class Reader {
+  readonly #position = new ChangePosition();
+  readonly #client: Client;
+  now = 0;
+  missed = false;
+  readonly seen: number[] = [];
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Reads to the end; answers the ids that are new. */
+  async poll(): Promise<number[]> {
+    const before = this.seen.length;
+    for (;;) {
+      const { rows } = await this.#client.query<ChangeRow>(...this.#position.query());
+      const { changes, more, missed } = this.#position.advance(rows, this.now);
+      this.seen.push(...changes.map(({ id }) => Number(id)));
+      this.missed ||= missed;
+      if (!more) return this.seen.slice(before);
+    }
+  }
+
+  /** The ids that it still asks for. */
+  get gaps(): unknown {
+    return this.#position.query()[1][1];
+  }
+}
+
+describe('the reader of the change log', () => {
+  it('does not take what was there before it for news', async () => {
+    await insert(quick, 1500);
+    expect(await reader.poll()).toEqual([]);
+    expect(await reader.poll()).toEqual([]);
+  });
+
+  it('reads a flood of changes to its end', async () => {
+    await reader.poll();
+    const ids = await insert(quick, 2500);
+    expect(await reader.poll()).toEqual(ids);
+  });
+
+  it('asks again for an id that was passed over, until 15 s have gone by', async () => {
+    await insert(quick);
+    await reader.poll();
+    await slow.query('begin');
+    const late = await insert(slow);
+    const early = await insert(quick);
+    expect(await reader.poll()).toEqual(early);
+    reader.now = GAP_MS - 1;
+    expect(await reader.poll()).toEqual([]);
+    expect(reader.gaps).toEqual(late);
+    await slow.query('commit');
+    expect(await reader.poll()).toEqual(late);
+    expect(reader.gaps).toEqual([]);
+  });
+
+  it('gives up an id that never commits after 15 s', async () => {
+    await insert(quick);
+    await reader.poll();
+    await slow.query('begin');
+    const never = await insert(slow);
+    await slow.query('rollback');
+    await insert(quick);
+    await reader.poll();
+    expect(reader.gaps).toEqual(never);
+    reader.now = GAP_MS;
+    await reader.poll();
+    expect(reader.gaps).toEqual([]);
+  });
+
+  it('sees a change whose transaction began before the first read and ends after it', async () => {
+    await slow.query('begin');
+    const late = await insert(slow);
+    await insert(quick);
+    await reader.poll();
+    await slow.query('commit');
+    expect(await reader.poll()).toEqual(late);
+  });
+
+  it('says that changes may have been missed when too many ids are open to follow them', async () => {
+    await insert(quick);
+    await reader.poll();
+    await database.query("select setval('changes_id_seq', 10001)");
+    await insert(quick);
+    await reader.poll();
+    expect(reader.missed).toBe(false);
+    await database.query("select setval('changes_id_seq', 20003)");
+    await insert(quick);
+    await reader.poll();
+    expect(reader.missed).toBe(true);
+  });
+
+  it('goes on to see what ends after changes were missed', async () => {
+    await insert(quick);
+    await reader.poll();
+    await database.query("select setval('changes_id_seq', 30000)");
+    await slow.query('begin');
+    const late = await insert(slow);
+    const early = await insert(quick);
+    expect(await reader.poll()).toEqual(early);
+    expect(reader.missed).toBe(true);
+    await slow.query('commit');
+    expect(await reader.poll()).toEqual(late);
+  });
+
+  it('sees each change that commits exactly once, whenever it begins, commits and is read', async () => {
+    const admin = await connect(database.adminUrl);
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect()));
+    const readers = await connect();
+    const step = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom(1, 1, 1, 2, 700).map(
+          (count): Step =>
+            (log) =>
+              log.begin(count),
+        ),
+      },
+      {
+        weight: 4,
+        arbitrary: fc.nat().map(
+          (which): Step =>
+            (log) =>
+              log.end(which, 'commit'),
+        ),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.nat().map(
+          (which): Step =>
+            (log) =>
+              log.end(which, 'rollback'),
+        ),
+      },
+      {
+        weight: 4,
+        arbitrary: fc.nat({ max: 4000 }).map(
+          (afterMs): Step =>
+            (log) =>
+              log.read(afterMs),
+        ),
+      },
+    );
+    const single = fc.oneof(
+      fc.constant<Step>((log) => log.begin(1)),
+      fc.nat().map(
+        (which): Step =>
+          (log) =>
+            log.end(which, 'commit'),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(single, { maxLength: 10 }),
+        fc.array(step, { maxLength: 25 }),
+        async (before, after) => {
+          await admin.query('truncate changes restart identity');
+          const log = new Log(clients, new Reader(readers));
+          for (const take of before) await take(log);
+          await log.read();
+          for (const take of after) await take(log);
+          await log.close();
+          expect(log.reader.missed).toBe(false);
+          expect(log.seen).toEqual(log.committed);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+type Step = (log: Log) => Promise<void>;
+
+/** Transactions that are open side by side, and what a reader must see of them. */
+class Log {
+  readonly reader: Reader;
+  readonly #free: Client[];
+  readonly #open: { client: Client; ids: number[]; since: number }[] = [];
+  readonly #committed: number[] = [];
+  #isFollowed = false;
+
+  constructor(clients: Client[], follower: Reader) {
+    this.#free = [...clients];
+    this.reader = follower;
+  }
+
+  get seen(): number[] {
+    return this.reader.seen.toSorted((a, b) => a - b);
+  }
+
+  /** What committed since the first read. */
+  get committed(): number[] {
+    return this.#committed.toSorted((a, b) => a - b);
+  }
+
+  async begin(count: number): Promise<void> {
+    const client = this.#free.pop();
+    if (!client) return;
+    await client.query('begin');
+    this.#open.push({ client, ids: await insert(client, count), since: this.reader.now });
+  }
+
+  async end(which: number, how: 'commit' | 'rollback'): Promise<void> {
+    const [ended] = this.#open.splice(which % this.#open.length, 1);
+    if (!ended) return;
+    await ended.client.query(how);
+    this.#free.push(ended.client);
+    if (how === 'commit' && this.#isFollowed) this.#committed.push(...ended.ids);
+  }
+
+  /** No transaction is open for longer than the reader waits for it. */
+  async read(afterMs = 0): Promise<void> {
+    this.reader.now += afterMs;
+    while (this.#open[0] && this.reader.now - this.#open[0].since >= GAP_MS) await this.end(0, 'rollback');
+    await this.reader.poll();
+    this.#isFollowed = true;
+  }
+
+  async close(): Promise<void> {
+    while (this.#open.length > 0) await this.end(0, 'commit');
+    await this.reader.poll();
+  }
+}
