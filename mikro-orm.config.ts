@@ -10,6 +10,8 @@ import { User } from './src/users/user.entity.ts';
 export function ormOptions(url: string): Options {
   return defineConfig({
     clientUrl: url,
+    // else a database that is missing is made, and until then the ORM talks to the server's own one
+    ensureDatabase: false,
     entities: [Change, StoredKeys, User],
     extensions: [Migrator],
     migrations: {

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
-const MAX_AGE_MS = 5 * 60_000;
-/** How old the cache's clock may be; reading it anew costs a timer. */
-const TTL_RESOLUTION_MS = 1000;
+/** How old the cache's own clock may be: reading it anew costs a timer. */
+const CLOCK_AGE_MS = 1000;
+const MAX_AGE_MS = 5 * 60_000 - CLOCK_AGE_MS;
 
 /**
  * Copies of rows in this process: at most `max` of them, none older than five minutes, one load at a time for a key.
@@ -14,7 +14,7 @@ export class Remembered<V extends object> {
   readonly #load: (key: string) => Promise<V | undefined>;
 
   constructor(max: number, load: (key: string) => Promise<V | undefined>) {
-    this.#values = new LRUCache({ max, ttl: MAX_AGE_MS, ttlResolution: TTL_RESOLUTION_MS });
+    this.#values = new LRUCache({ max, ttl: MAX_AGE_MS, ttlResolution: CLOCK_AGE_MS });
     this.#load = load;
   }
 
@@ -32,7 +32,7 @@ export class Remembered<V extends object> {
     this.#loads.set(key, load);
     try {
       const value = await load;
-      if (value && this.#loads.get(key) === load) this.#values.set(key, value);
+      if (this.#loads.get(key) === load) this.#keep(key, value);
       return value;
     } finally {
       if (this.#loads.get(key) === load) this.#loads.delete(key);
@@ -47,5 +47,10 @@ export class Remembered<V extends object> {
   forgetAll(): void {
     this.#values.clear();
     this.#loads.clear();
+  }
+
+  #keep(key: string, value: V | undefined): void {
+    if (value) this.#values.set(key, value);
+    else this.#values.delete(key);
   }
 }

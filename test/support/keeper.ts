@@ -17,6 +17,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => u
 
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
 chmodSync(folder, 0o755);
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const postgres = await startPostgres(folder, FAST);
 try {
   await migrate(ormOptions(postgres.ownerUrl));
@@ -24,5 +25,4 @@ try {
   await once(process.stdin.resume(), 'end');
 } finally {
   await postgres.stop({ force: true });
-  rmSync(folder, { recursive: true, force: true });
 }
