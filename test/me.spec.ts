@@ -51,9 +51,13 @@ describe('PATCH /v1/me', () => {
     expect(((await other.as(token, '/v1/me')).body.user as { locale: string }).locale).toBe('de');
   });
 
-  it('is not mirrored away by what Clerk says', async () => {
-    await patch({ locale: 'fr' });
-    expect((await storedRow())?.locale).toBe('fr');
+  it('is written over what another process wrote a moment before', async () => {
+    const other = await startApp(clerk, {}, app.database);
+    for (const each of [app, other]) await each.as(token, '/v1/me', { method: 'PATCH', body: { locale: 'de' } });
+    await other.as(token, '/v1/me', { method: 'PATCH', body: { locale: 'fr' } });
+    const { body } = await patch({ locale: 'de' });
+    expect((body.user as { locale: string }).locale).toBe('de');
+    expect((await storedRow())?.locale).toBe('de');
   });
 
   it.each<[string, object | string, string]>([

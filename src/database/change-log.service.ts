@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Client } from 'pg';
 import { SETTINGS, type Settings } from '../config/index.ts';
@@ -9,6 +9,7 @@ const READ_TIMEOUT_MS = 1500;
 /** A process is current while its last successful read began less than this ago. */
 const CURRENT_MS = 2000;
 
+type Change = { topic: string; key: string };
 type Forget = { one: (key: string) => void; all: () => void };
 
 /**
@@ -21,14 +22,18 @@ export class ChangeLog implements OnApplicationShutdown {
   readonly #listeners = new Map<string, Forget[]>();
   readonly #settings: Settings;
   readonly #position = new ChangePosition();
+  readonly #uncommitted = new WeakMap<object, Change[]>();
   #client: Client | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #failing = false;
   #lastReadAt = 0;
 
-  constructor(@Inject(SETTINGS) settings: Settings) {
+  constructor(em: EntityManager, @Inject(SETTINGS) settings: Settings) {
     this.#settings = settings;
+    em.getEventManager().registerSubscriber({
+      afterTransactionCommit: ({ transaction }) => this.#forgetOwn(transaction as object),
+    });
   }
 
   /** Milliseconds since the last successful read began; Infinity before the first. */
@@ -46,8 +51,14 @@ export class ChangeLog implements OnApplicationShutdown {
     this.#listeners.set(topic, [...(this.#listeners.get(topic) ?? []), forget]);
   }
 
-  /** Announces a change: the last statement of the transaction that makes it. */
+  /**
+   * Announces a change: the last statement of the transaction that makes it. This process forgets its own copies with the
+   * commit, the others within half a second.
+   */
   async record(em: EntityManager, topic: string, key: string): Promise<void> {
+    const transaction: object | undefined = em.getTransactionContext();
+    if (!transaction) throw new Error('A change is announced in the transaction that makes it');
+    this.#uncommitted.set(transaction, [...(this.#uncommitted.get(transaction) ?? []), { topic, key }]);
     await em.execute('insert into changes (topic, key) values (?, ?)', [topic, key]);
   }
 
@@ -90,10 +101,18 @@ export class ChangeLog implements OnApplicationShutdown {
       const { rows } = await client.query<ChangeRow>(...this.#position.query());
       const { changes, more, missed } = this.#position.advance(rows, performance.now());
       if (missed) this.#forgetAll();
-      else for (const { topic, key } of changes) this.#listeners.get(topic)?.forEach((forget) => forget.one(key));
+      else changes.forEach((change) => this.#forgetOne(change));
       if (!more) break;
     }
     this.#lastReadAt = began;
+  }
+
+  #forgetOwn(transaction: object): void {
+    this.#uncommitted.get(transaction)?.forEach((change) => this.#forgetOne(change));
+  }
+
+  #forgetOne({ topic, key }: Change): void {
+    this.#listeners.get(topic)?.forEach((forget) => forget.one(key));
   }
 
   #forgetAll(): void {

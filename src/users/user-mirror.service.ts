@@ -2,10 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { ChangeLog } from '../database/index.ts';
 import { User } from './user.entity.ts';
+import { USER_CHANGED } from './user-changes.service.ts';
 import type { UserFacts } from './user-facts.ts';
-
-/** The topic of users in the change log; the key is Clerk's id. */
-export const USER_CHANGED = 'user';
 
 /** A time that is further ahead of the database's clock than this counts as the time of receipt. */
 const MAX_AHEAD_MS = 5 * 60_000;

@@ -1,13 +1,14 @@
-import { EntityManager } from '@mikro-orm/postgresql';
+import { EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { type Claims, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
 import { ChangeLog, isDatabaseUnavailable, Remembered, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
-import type { ProfileChanges, User } from './user.entity.ts';
+import { type ProfileChanges, User } from './user.entity.ts';
+import { USER_CHANGED } from './user-changes.service.ts';
 import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
-import { USER_CHANGED, UserMirror } from './user-mirror.service.ts';
+import { UserMirror } from './user-mirror.service.ts';
 import { loadSnapshot, type UserSnapshot } from './user-snapshot.ts';
 
 const MAX_SNAPSHOTS = 10_000;
@@ -50,13 +51,13 @@ export class UsersService implements UserStates {
   }
 
   /** Saves the user's own settings; every process forgets its copy. */
-  async changeProfile(user: User, changes: ProfileChanges): Promise<UserSnapshot> {
-    user.changeProfile(changes);
-    await transaction(this.em, async (em) => {
-      await em.flush();
-      await this.changes.record(em, USER_CHANGED, user.clerkId);
+  async changeProfile({ id, clerkId }: User, changes: ProfileChanges): Promise<UserSnapshot> {
+    await transaction(this.em.fork(), async (em) => {
+      // read anew: against a copy that is behind, a value that was changed meanwhile would pass for unchanged
+      const user = await em.findOneOrFail(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      user.changeProfile(changes);
     });
-    return this.#reload(user.clerkId);
+    return this.#reload(clerkId);
   }
 
   async #findOrCreate(claims: Claims): Promise<UserSnapshot> {
@@ -106,7 +107,6 @@ export class UsersService implements UserStates {
 
   async #mirror(facts: UserFacts): Promise<void> {
     await transaction(this.em.fork(), (em) => this.mirror.mirror(em, facts));
-    this.#snapshots.forget(facts.clerkId);
   }
 
   async #reload(clerkId: string): Promise<UserSnapshot> {

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { MikroORM } from '@mikro-orm/postgresql';
+import type { Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { createApp } from '../../src/app.ts';
 import { readSettings } from '../../src/config/index.ts';
@@ -23,9 +24,11 @@ export async function startApp(
   clerk: TestClerk,
   env: Record<string, string> = {},
   database?: TestDatabase,
+  moduleOf?: (env: Record<string, string>) => Type,
 ): Promise<TestApp> {
   const own = database ?? (await createDatabase());
-  const app = await createApp(readSettings({ ...environmentOf(clerk, own), ...env }));
+  const all = { ...environmentOf(clerk, own), ...env };
+  const app = await createApp(readSettings(all), moduleOf?.(all));
   onClose(() => app.close());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
