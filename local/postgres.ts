@@ -19,6 +19,7 @@ import { LOCAL_TEMP, writeSecret } from './paths.ts';
 import { freePort } from './ports.ts';
 
 const PREFERRED_PORT = 5455;
+const MAX_START_ATTEMPTS = 3;
 /** PostgreSQL refuses to run as root; it runs as nobody then. */
 const NOBODY = 65_534;
 const AS_ROOT = process.getuid?.() === 0;
@@ -101,8 +102,20 @@ class Server {
     return Number(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')[3]);
   }
 
+  /** Between the look for a free port and the start somebody else can take it. */
   async start(flags: string[]): Promise<number> {
-    const port = await freePort(PREFERRED_PORT);
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort(attempt === 1 ? PREFERRED_PORT : 0);
+      try {
+        this.#startOn(port, flags);
+        return port;
+      } catch (error) {
+        if (attempt === MAX_START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #startOn(port: number, flags: string[]): void {
     const settings = [
       'listen_addresses=127.0.0.1',
       'unix_socket_directories=',
@@ -113,7 +126,6 @@ class Server {
     ];
     const options = settings.map((setting) => `-c ${setting}`).join(' ');
     this.#must('pg_ctl', ['start', '-s', '-w', '-D', this.#data, '-l', join(this.#data, 'server.log'), '-o', options]);
-    return port;
   }
 
   stop(): void {
@@ -143,7 +155,8 @@ class Server {
 
   #must(command: string, args: string[]): void {
     const { status, stdout, stderr, error } = this.#run(command, args);
-    if (status !== 0) throw new Error(`${command} failed: ${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`);
+    const said = `${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`;
+    if (status !== 0) throw new Error(`${command} failed: ${said || `see ${join(this.#data, 'server.log')}`}`);
   }
 
   #run(command: string, args: string[]) {

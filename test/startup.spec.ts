@@ -210,7 +210,7 @@ describe('a database that is absent at the start', () => {
     await database.refuse(true);
     const server = await ServerProcess.spawn(settingsFor(database));
     await expectToWait(server);
-    expect(await reasonOf(server)).toMatch(/not currently accepting connections/);
+    expect(server.output).toMatch(/not currently accepting connections/);
     await database.refuse(false);
     await expectToServe(server);
   });
@@ -223,7 +223,8 @@ describe('a database that is absent at the start', () => {
     const server = await ServerProcess.spawn(settingsFor(database, PRODUCTION));
     await expectToWait(server);
     await pause(1500);
-    expect(await reasonOf(server)).toContain(`database "${name}" does not exist`);
+    expect(server.output).toMatch(new RegExp(`database .*${name}.* does not exist`));
+    expect(await reasonOf(server)).not.toContain(name);
     await operator.query(`alter database ${name}_away rename to ${name}`);
     await expectToServe(server);
   });
@@ -233,7 +234,7 @@ describe('a database that is absent at the start', () => {
     const relay = await Relay.to(database.ownerUrl);
     const server = await ServerProcess.spawn(settingsFor(database, { DATABASE_OWNER_URL: relay.url }));
     await expectToWait(server);
-    expect(await reasonOf(server)).toContain('ECONNREFUSED');
+    expect(server.output).toContain('ECONNREFUSED');
     await relay.listen({ isOpen: true });
     await expectToServe(server);
   });
@@ -258,7 +259,7 @@ describe('a start that is tried again', () => {
     await database.query('revoke all on verification_keys from gatehouse');
     const server = await ServerProcess.spawn(settingsFor(database));
     await server.until('/readyz', 503);
-    expect(await reasonOf(server)).toMatch(/permission denied for table verification_keys/);
+    expect(server.output).toMatch(/permission denied for table verification_keys/);
     await pause(2500);
     await database.query('grant all on verification_keys to gatehouse');
     await server.until('/readyz', 200);

@@ -26,6 +26,8 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
   readonly #logger = new Logger('Database');
   readonly #steps: (() => Promise<void>)[] = [];
   #waitingFor: string | undefined = 'the first connection';
+  #logged: string | undefined;
+  #hasWarned = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -63,7 +65,7 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
       );
     } catch (error) {
       if (error instanceof WrongRoleError) throw error;
-      this.#wait(`the database: ${(error as Error).message}`);
+      this.#wait('the database, which does not answer as it should; the log says more', (error as Error).message);
     }
   }
 
@@ -82,9 +84,11 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
     if (applied.length > 0) this.#logger.log(`Applied ${applied.join(', ')}`);
   }
 
-  #wait(reason: string | undefined): void {
-    if (this.#waitingFor !== reason && reason) this.#logger.error(`Not ready, waiting for ${reason}`);
+  /** `reason` is public; what the driver said may name hosts and roles, so it is for the log alone. */
+  #wait(reason: string | undefined, said = reason): void {
+    if (said && said !== this.#logged) this.#logger.error(`Not ready, waiting for the database: ${said}`);
     if (!reason) this.#logger.log('Ready');
+    this.#logged = said;
     this.#waitingFor = reason;
     if (reason && !this.#stopped) this.#timer = setTimeout(() => void this.#retry(), RETRY_MS);
   }
@@ -109,6 +113,8 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
       throw new WrongRoleError(
         'DATABASE_URL: its role is superuser or BYPASSRLS, so row policies would not apply; use a plain role (docs/operations.md)',
       );
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
     if (role.owns)
       this.#logger.warn('DATABASE_URL: its role owns the tables; use a runtime role of its own (docs/operations.md)');
     if (role.waits_forever)
