@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-export const ROOT = new URL('..', import.meta.url).pathname.replace(/\/$/, '');
+export const ROOT = join(import.meta.dirname, '..');
 
 /** What stands in keeps its state here: ignored by git, one per clone. */
 export const LOCAL = join(ROOT, '.local');

@@ -9,6 +9,14 @@ export async function freePort(wanted = 0): Promise<number> {
   }
 }
 
+/** Whether nobody listens on that port of the loopback; what is no port is for others to refuse. */
+export async function isFree(port: number): Promise<boolean> {
+  return probe(port).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'EADDRINUSE',
+  );
+}
+
 async function probe(port: number): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

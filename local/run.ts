@@ -6,12 +6,12 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { environment, LOOPBACK_HOSTS } from '../src/config/settings.ts';
+import { environment, LOOPBACK_HOSTS, namesOf } from '../src/config/settings.ts';
 import { LocalClerk } from './clerk/local-clerk.ts';
 import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from './clerk/people.ts';
 import { keptSigningKey } from './clerk/signing-key.ts';
 import { LOCAL, ROOT } from './paths.ts';
-import { freePort } from './ports.ts';
+import { freePort, isFree } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 
 const DEFAULT_PORT = 3000;
@@ -35,6 +35,8 @@ async function run(): Promise<number> {
   const env = environment();
   if (env.NODE_ENV === 'production') return execute(env);
   const needsClerk = serves && wantsLocalClerk(env);
+  if (serves && env.PORT && !(await isFree(Number(env.PORT))))
+    throw new Error(`PORT: ${env.PORT} is already in use; set another, or stop what listens there`);
   if (serves) env.PORT ??= String(await freePort(DEFAULT_PORT));
   const postgres = env.DATABASE_URL ? undefined : await startPostgres(join(LOCAL, 'postgres'));
   if (postgres) Object.assign(env, { DATABASE_URL: postgres.url, DATABASE_OWNER_URL: postgres.ownerUrl });
@@ -49,7 +51,10 @@ async function run(): Promise<number> {
 
 /** Only where nothing at all speaks of a real Clerk, and nobody else can reach it: it signs anybody in. */
 function wantsLocalClerk(env: Record<string, string>): boolean {
-  if (Object.keys(env).some((name) => name.startsWith('CLERK_'))) return false;
+  const names = namesOf('CLERK_');
+  if (names.some((name) => env[name])) return false;
+  if (names.length > 0)
+    throw new Error(`${names.join(', ')}: is there but empty; fill it in, or take it away to get the local Clerk`);
   if (env.HOST && !LOOPBACK_HOSTS.includes(env.HOST))
     throw new Error(
       'HOST: the local Clerk signs anybody in, so it starts only on the loopback; set HOST to 127.0.0.1, or the CLERK_* settings of your instance',

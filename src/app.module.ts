@@ -2,7 +2,7 @@ import { type DynamicModule, Module, StandardSchemaSerializerInterceptor } from 
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
 import { ormOptions } from '../mikro-orm.config.ts';
-import { AuthModule, ClerkAuthGuard } from './auth/index.ts';
+import { AuthModule, ClerkAuthGuard, LastCheckInterceptor } from './auth/index.ts';
 import { ClerkModule } from './clerk/index.ts';
 import { ConfigModule, type Settings } from './config/index.ts';
 import { DatabaseModule } from './database/index.ts';
@@ -31,6 +31,7 @@ export const requestChain = [
   { provide: APP_FILTER, useClass: ProblemFilter },
   { provide: APP_GUARD, useExisting: ClerkAuthGuard },
   { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
+  { provide: APP_INTERCEPTOR, useExisting: LastCheckInterceptor },
   { provide: APP_PIPE, useClass: InputPipe },
   { provide: APP_INTERCEPTOR, useClass: StandardSchemaSerializerInterceptor },
 ];

@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -8,9 +7,11 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Settings } from './config/index.ts';
 import { DatabaseStartup } from './database/index.ts';
-import { answerMalformed, serveDocs, untilReady, withRequestId } from './http/index.ts';
+import { answerMalformed, endWithServer, serveDocs, untilReady, withRequestId } from './http/index.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
+/** For the whole of a request to arrive. */
+const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The application, ready to listen. */
 export async function createApp(
@@ -33,18 +34,8 @@ export async function createApp(
   app.use(untilReady(app.get(DatabaseStartup)));
   if (settings.apiDocs) serveDocs(app);
   answerMalformed(app.getHttpServer());
+  app.getHttpServer().requestTimeout = REQUEST_TIMEOUT_MS;
   return app;
-}
-
-/** While the process ends a connection ends with its answer: one that is kept busy would keep the process alive. */
-function endWithServer(server: Server) {
-  return (request: Request, response: Response, next: NextFunction): void => {
-    if (!server.listening) response.setHeader('connection', 'close');
-    response.once('finish', () => {
-      if (!server.listening) request.socket.end();
-    });
-    next();
-  };
 }
 
 /** Answers are somebody's: no cache on the way keeps them (RFC 9111, section 5.2.2.5). */

@@ -14,6 +14,11 @@ interface Route {
   controller: Type;
 }
 
+interface Mounted {
+  path: string;
+  methods: Record<string, boolean>;
+}
+
 interface ParameterMetadata {
   schema?: unknown;
 }
@@ -93,5 +98,14 @@ describe('the routes', () => {
       );
       expect([name, options.some((option) => option?.schema)]).toEqual([name, true]);
     }
+  });
+
+  it('that no controller has are the documentation alone', () => {
+    const { router } = app.app.getHttpAdapter().getInstance() as { router: { stack: { route?: Mounted }[] } };
+    const mounted = router.stack.flatMap(({ route }) => (route && !route.methods.trace ? [route.path] : []));
+    const ours = new Set(routes.map(({ name }) => `/${name.split(' ')[1]}`));
+    const others = mounted.filter((path) => !ours.has(path));
+    expect(others).toContain('/openapi.json');
+    expect(others.filter((path) => path !== '/openapi.json' && !path.startsWith('/docs'))).toEqual([]);
   });
 });

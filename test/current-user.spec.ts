@@ -1,8 +1,11 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Body, Controller, Module, Post } from '@nestjs/common';
 import { z } from 'zod';
 import { modulesOf, requestChain } from '../src/app.module.ts';
+import { CurrentPrincipal, type Principal } from '../src/auth/index.ts';
 import { readSettings } from '../src/config/index.ts';
 import { CurrentUser, User } from '../src/users/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
@@ -26,6 +29,15 @@ class ThemesController {
   }
 }
 
+/** A handler that asks for the principal alone. */
+@Controller('notes')
+class NotesController {
+  @Post()
+  write(@CurrentPrincipal() { sessionId }: Principal, @Body({ schema: z.object({ text: z.string() }) }) _: unknown) {
+    return { sessionId };
+  }
+}
+
 let clerk: TestClerk;
 let app: TestApp;
 let other: TestApp;
@@ -33,7 +45,11 @@ let other: TestApp;
 beforeAll(async () => {
   clerk = await TestClerk.start();
   const withThemes = (env: Record<string, string>) => {
-    @Module({ imports: modulesOf(readSettings(env)), providers: requestChain, controllers: [ThemesController] })
+    @Module({
+      imports: modulesOf(readSettings(env)),
+      providers: requestChain,
+      controllers: [ThemesController, NotesController],
+    })
     class TestModule {}
     return TestModule;
   };
@@ -43,6 +59,18 @@ beforeAll(async () => {
 
 const choose = (each: TestApp, token: string, theme: string, save = true) =>
   each.as(token, '/themes', { method: 'POST', body: { theme, save } });
+/** Sends the head and half of the body, and the rest once `meanwhile` is over; answers the status line and all after it. */
+async function drip(url: string, token: string, meanwhile: () => Promise<unknown>): Promise<string> {
+  const body = JSON.stringify({ text: 'slow' });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(
+    `POST /notes HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+  );
+  await meanwhile();
+  socket.write(body.slice(5));
+  return text(socket);
+}
+
 const settingsOf = async (each: TestApp, token: string) =>
   ((await each.as(token, '/v1/me')).body.user as { settings: object }).settings;
 
@@ -80,5 +108,22 @@ describe('@CurrentUser()', () => {
     await new Promise((resolve) => setTimeout(resolve, 1200));
     // what is left are the readers of the change log, twice a second each
     expect(Number(await statements()) - before).toBeLessThan(50);
+  });
+});
+
+describe('a body that comes slowly', () => {
+  it('does not outlive the access of its sender', async () => {
+    const { id } = clerk.aUser();
+    const token = clerk.aToken({ sub: id });
+    expect(await drip(app.url, token, async () => undefined)).toMatch(/^HTTP\/1.1 201 /);
+    const banned = drip(app.url, token, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await app.database.query(
+        `with banned as (update users set banned_at = now() where clerk_id = $1) insert into changes (topic, key) values ('user', $1)`,
+        [id],
+      );
+      await new Promise((resolve) => setTimeout(resolve, 800));
+    });
+    expect(await banned).toMatch(/^HTTP\/1.1 401 .*"code":"token_revoked"/s);
   });
 });

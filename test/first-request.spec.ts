@@ -73,7 +73,9 @@ describe('the first request of a user', () => {
     ['text that PostgreSQL cannot hold', { email: 'a\u0000@example.com', name: '\ud800' }],
     ['something else than text', { email: 7, name: ['x'], image_url: {}, external_id: true }],
   ])('survives claims with %s', async (_, claims) => {
-    const { status, body } = await app.as(clerk.aToken(claims), '/v1/me');
+    const own = await startApp(clerk);
+    clerk.behaviour = 'fails';
+    const { status, body } = await own.as(clerk.aToken(claims), '/v1/me');
     expect([status, (body.user as { email: unknown }).email]).toEqual([200, null]);
   });
 
@@ -126,13 +128,19 @@ describe('while Clerk is away', () => {
     },
   );
 
-  it('is not asked any more after some failures, so that first requests do not wait', async () => {
+  it('is not asked for ten seconds after some failures, so that first requests do not wait', async () => {
     const own = await startApp(clerk);
     clerk.behaviour = 'hangs';
     await Promise.all(Array.from({ length: 3 }, () => own.as(clerk.aToken(), '/v1/me')));
     const calls = clerk.callsTo('/v1/users');
     for (let i = 0; i < 20; i++) expect((await own.as(clerk.aToken(), '/v1/me')).status).toBe(200);
     expect(clerk.callsTo('/v1/users')).toBe(calls);
+    clerk.behaviour = 'answers';
+    await eventually(async () => {
+      const { body } = await own.as(clerk.aToken(), '/v1/me');
+      return (body.user as { email: unknown }).email !== null;
+    });
+    expect(clerk.callsTo('/v1/users')).toBeGreaterThan(calls);
   });
 });
 
@@ -141,6 +149,13 @@ describe('a user who may not call', () => {
     const ada = clerk.aUser({ [state]: true });
     const { status, body } = await app.as(clerk.aToken({ sub: ada.id }), '/v1/me');
     expect([status, body.code]).toEqual([401, 'token_revoked']);
+  });
+
+  it('is refused when Clerk knows no such user, which is asked once and makes no row', async () => {
+    const token = clerk.aToken({ sub: 'user_gone' });
+    for (let i = 0; i < 3; i++) expect((await app.as(token, '/v1/me')).body.code).toBe('token_revoked');
+    expect(clerk.callsTo('/v1/users/user_gone')).toBe(1);
+    expect(await rowsOf('user_gone')).toEqual([]);
   });
 
   it('is not one who is only locked', async () => {

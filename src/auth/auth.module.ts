@@ -2,6 +2,7 @@ import { CacheModule } from '@nestjs/cache-manager';
 import { Global, Module } from '@nestjs/common';
 import { Keyv } from 'keyv';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
+import { LastCheckInterceptor } from './last-check.interceptor.ts';
 import { TokenVerifier } from './token-verifier.service.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 import { VerifiedTokenStore } from './verified-token.store.ts';
@@ -14,7 +15,7 @@ const inMemory = () =>
 @Global()
 @Module({
   imports: [CacheModule.registerAsync({ useFactory: () => ({ stores: [inMemory()] }) })],
-  providers: [VerificationKeys, TokenVerifier, VerifiedTokens, ClerkAuthGuard],
-  exports: [VerificationKeys, VerifiedTokens, ClerkAuthGuard],
+  providers: [VerificationKeys, TokenVerifier, VerifiedTokens, ClerkAuthGuard, LastCheckInterceptor],
+  exports: [VerificationKeys, VerifiedTokens, ClerkAuthGuard, LastCheckInterceptor],
 })
 export class AuthModule {}

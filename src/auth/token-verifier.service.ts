@@ -1,6 +1,7 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { SETTINGS, type Settings } from '../config/index.ts';
+import { deepFreeze } from '../database/index.ts';
 import { type Claims, refusalOfClaims } from './claims.ts';
 import { parseObject, readKeyId } from './token-form.ts';
 import { type Refusal, refuse, type Verdict } from './verdict.ts';
@@ -23,8 +24,14 @@ export class TokenVerifier {
     if ('refused' in form) return form;
     const key = await this.keys.find(form.kid);
     if (!key) return this.keys.areKnown ? refuse('token_invalid', false) : refuse('unavailable', false);
-    const payload = verifiedPayload(token, key);
+    const payload = verifiedPayload(token, key) ?? (await this.#verifyRenewed(token, form.kid));
     return payload ? this.#judge(payload) : refuse('token_invalid');
+  }
+
+  /** Clerk may change a key and keep its id, which is that of the instance: a bad signature is a reason to look. */
+  async #verifyRenewed(token: string, kid: string): Promise<Record<string, unknown> | undefined> {
+    const key = await this.keys.renewed(kid);
+    return key && verifiedPayload(token, key);
   }
 
   #judge(payload: Record<string, unknown>): Verdict | Refusal {
@@ -41,10 +48,4 @@ function verifiedPayload(token: string, key: KeyObject): Record<string, unknown>
   const signature = Buffer.from(token.slice(end + 1), 'base64url');
   if (!verify('sha256', Buffer.from(token.slice(0, end)), key, signature)) return undefined;
   return parseObject(Buffer.from(token.slice(token.indexOf('.') + 1, end), 'base64url'));
-}
-
-/** Claims are shared by every request that brings the token. */
-function deepFreeze<T extends object>(value: T): T {
-  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
-  return Object.freeze(value);
 }

@@ -59,6 +59,15 @@ export class VerificationKeys implements OnApplicationShutdown {
     return this.#keys.get(kid);
   }
 
+  /** Another key under that id, when a fetch brings one. */
+  async renewed(kid: string): Promise<KeyObject | undefined> {
+    if (this.#fixed) return undefined;
+    const known = this.#keys.get(kid);
+    await this.#refresh();
+    const key = this.#keys.get(kid);
+    return key === known ? undefined : key;
+  }
+
   onApplicationShutdown(): void {
     clearInterval(this.#timer);
   }
@@ -102,10 +111,8 @@ export class VerificationKeys implements OnApplicationShutdown {
 
   #use(jwks: JsonWebKey[]): void {
     const usable = jwks.filter(isUsable).slice(0, MAX_KEYS);
-    if (usable.length === 0) throw new Error('there is no RSA key for RS256 among them');
-    const keys = new Map(
-      usable.map(({ kid, kty, n, e }) => [kid, createPublicKey({ key: { kty, n, e }, format: 'jwk' })]),
-    );
+    const keys = new Map(usable.flatMap((jwk) => imported(jwk)));
+    if (keys.size === 0) throw new Error('there is no RSA key for RS256 among them');
     const moduli = new Set(usable.map(({ n }) => n));
     const removed = [...this.#moduli].some((n) => !moduli.has(n));
     this.#keys = keys;
@@ -127,4 +134,13 @@ function isUsable(jwk: JsonWebKey): jwk is UsableKey {
   const { kid, kty, n, e, alg, use } = jwk;
   const isForSignatures = (alg ?? 'RS256') === 'RS256' && (use ?? 'sig') === 'sig';
   return Boolean(kid && e && isForSignatures) && kty === 'RSA' && (n?.length ?? 0) >= MIN_MODULUS_CHARACTERS;
+}
+
+/** One malformed key does not cost the others. */
+function imported({ kid, kty, n, e }: UsableKey): [string, KeyObject][] {
+  try {
+    return [[kid, createPublicKey({ key: { kty, n, e }, format: 'jwk' })]];
+  } catch {
+    return [];
+  }
 }

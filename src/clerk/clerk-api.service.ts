@@ -2,16 +2,7 @@ import { type ClerkClient, createClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import {
-  bulkhead,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleAll,
-  TimeoutStrategy,
-  timeout,
-  wrap,
-} from 'cockatiel';
+import { bulkhead, ConsecutiveBreaker, circuitBreaker, handleAll, TimeoutStrategy, timeout, wrap } from 'cockatiel';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
 import type { JsonWebKey } from './json-web-key.ts';
@@ -51,19 +42,17 @@ export class ClerkApi {
     this.#breaker.onReset(() => this.#logger.log('Clerk answers again'));
   }
 
-  /** Whether the last calls failed, so that the next is not worth waiting for. */
-  get isAway(): boolean {
-    return this.#breaker.state === CircuitState.Open;
-  }
-
-  /** The user, or undefined when Clerk gave none: it is away, too slow, over its limit, or does not know the id. */
-  async findUser(id: string): Promise<ClerkUser | undefined> {
+  /**
+   * The user, `absent` when Clerk says that there is none of that id, or `away` when it did not answer in time, is over its
+   * limit, or failed so often that no call is made for a while.
+   */
+  async findUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
     this.#refuseInTransaction();
     try {
       return await this.#calls.execute(() => this.#getUser(id));
     } catch (error) {
       this.#logger.debug(`no answer for a user: ${reasonOf(error)}`);
-      return undefined;
+      return 'away';
     }
   }
 
@@ -79,16 +68,14 @@ export class ClerkApi {
     throw new Error('Clerk sent something else than a key set');
   }
 
-  /** A refusal of this one request (404 and the like) says nothing about whether Clerk is there. */
-  async #getUser(id: string): Promise<ClerkUser | undefined> {
+  /** That there is no such user says nothing against Clerk; whatever else it refuses does. */
+  async #getUser(id: string): Promise<ClerkUser | 'absent'> {
     try {
       const { raw } = await this.#client.users.getUser(id);
       return ClerkUser.parse(raw);
     } catch (error) {
-      const status = isClerkAPIResponseError(error) ? error.status : undefined;
-      if (status === undefined || status === 429 || status >= 500) throw error;
-      this.#logger.warn(`Clerk answered ${status} when asked for a user`);
-      return undefined;
+      if (isClerkAPIResponseError(error) && error.status === 404) return 'absent';
+      throw error;
     }
   }
 

@@ -96,6 +96,11 @@ export function environment(): Record<string, string> {
   );
 }
 
+/** The names in the environment that begin so, empty ones too. */
+export function namesOf(prefix: string): string[] {
+  return Object.keys(process.env).filter((name) => name.startsWith(prefix));
+}
+
 /** Checks the environment. Throws a SettingsError that names every wrong setting and what to do. */
 export function readSettings(env: Record<string, string> = environment()): Settings {
   const parsed = Environment.safeParse(env);
@@ -127,7 +132,7 @@ function toSettings(env: z.output<typeof Environment>) {
       publishableKey: env.CLERK_PUBLISHABLE_KEY,
       jwtKey: env.CLERK_JWT_KEY,
       apiUrl: env.CLERK_API_URL.replace(/\/+$/, ''),
-      issuers: [env.CLERK_ISSUER ?? `https://${frontendApi}`],
+      issuers: [env.CLERK_ISSUER?.replace(/\/+$/, '') ?? `https://${frontendApi}`],
       /** Exact origins that may appear as `azp`; undefined: any (never in production). */
       authorizedParties: env.CLERK_AUTHORIZED_PARTIES,
       cookieAuth: env.CLERK_COOKIE_AUTH,

@@ -127,9 +127,12 @@ export class ChangeLog implements OnApplicationShutdown {
       connectionTimeoutMillis: READ_TIMEOUT_MS,
       query_timeout: READ_TIMEOUT_MS,
     });
-    client.on('error', () => void this.#disconnect());
+    client.on('error', () => {
+      if (this.#client === client) this.#client = undefined;
+    });
     await client.connect();
     this.#client = client;
+    if (this.#stopped) await this.#disconnect();
     return client;
   }
 

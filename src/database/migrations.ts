@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 
@@ -7,7 +8,7 @@ const LOCK = 'gatehouse.migrations';
 
 /** Where the ORM finds migrations: the sources, or beside this file once compiled. */
 export const migrationFiles = {
-  path: FOLDER.pathname,
+  path: fileURLToPath(FOLDER),
   glob: import.meta.url.endsWith('.js') ? '!(*.d).js' : '!(*.d).ts',
 };
 

@@ -1,3 +1,4 @@
+export { endWithServer } from './connections.ts';
 export { HttpModule } from './http.module.ts';
 export { InputPipe } from './input.pipe.ts';
 export { JsonBodyInterceptor } from './json-body.interceptor.ts';

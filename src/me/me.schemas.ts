@@ -2,8 +2,12 @@ import { z } from 'zod';
 
 const MAX_SETTINGS_BYTES = 8192;
 
-/** BCP 47, in its canonical form: `en`, `pt-BR`. */
-const Locale = z.string().max(35).refine(isLocale, 'must be a language tag such as pt-BR');
+/** BCP 47, kept in its canonical form: `en`, `pt-BR`. */
+const Locale = z
+  .string()
+  .max(35)
+  .refine((value) => canonicalLocale(value) !== undefined, 'must be a language tag such as pt-BR')
+  .overwrite((value) => canonicalLocale(value) ?? value);
 /** A name of the IANA time zone database: `Europe/Lisbon`. */
 const Timezone = z.string().max(64).refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
 
@@ -57,17 +61,17 @@ export const Me = z
   .meta({ id: 'Me', description: 'The caller' });
 export type Me = z.input<typeof Me>;
 
-function isLocale(value: string): boolean {
+function canonicalLocale(value: string): string | undefined {
   try {
-    return Intl.getCanonicalLocales(value).length === 1;
+    return Intl.getCanonicalLocales(value)[0];
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 function isTimezone(value: string): boolean {
   try {
-    return Boolean(new Intl.DateTimeFormat('en', { timeZone: value }));
+    return /^[A-Z]/i.test(value) && Boolean(new Intl.DateTimeFormat('en', { timeZone: value }));
   } catch {
     return false;
   }

@@ -42,8 +42,8 @@ export class UserMirror {
   }
 
   /**
-   * Clerk's external ids are unique, so one that another row still shows has moved: to whom the newer word says. Answers
-   * the id when the row may have it.
+   * Clerk's external ids are unique, so one that another living row still shows has moved: to whom the newer word says.
+   * Claims are no word on it. Answers the id when the row may have it.
    */
   async #claimExternalId(
     em: EntityManager,
@@ -51,14 +51,22 @@ export class UserMirror {
     clerkId: string,
     updatedAt: number,
   ): Promise<string | null> {
-    const [holder] = await em.execute<{ clerk_id: string; clerk_updated_at: string }[]>(
-      'select clerk_id, clerk_updated_at from users where external_id = ? and clerk_id <> ? and deleted_at is null for update',
+    // two users that get the same id at once take turns
+    await em.execute('select pg_advisory_xact_lock(hashtext(?))', [`external_id ${externalId}`]);
+    const [{ clerk_id: holder } = {}] = await em.execute<{ clerk_id?: string }[]>(
+      'select clerk_id from users where external_id = ? and clerk_id <> ? and deleted_at is null',
       [externalId, clerkId],
     );
     if (!holder) return externalId;
-    if (Number(holder.clerk_updated_at) > updatedAt) return null;
-    await em.execute('update users set external_id = null, updated_at = now() where clerk_id = ?', [holder.clerk_id]);
-    await this.changes.record(em, USER_CHANGED, holder.clerk_id);
+    const moved = await em.execute<unknown[]>(
+      `update users set external_id = null, updated_at = now()
+       where clerk_id = ? and clerk_updated_at <= ? and ? > 0
+         and not exists (select from users where clerk_id = ? and (deleted_at is not null or clerk_updated_at >= ?))
+       returning 1`,
+      [holder, updatedAt, updatedAt, clerkId, updatedAt],
+    );
+    if (moved.length === 0) return null;
+    await this.changes.record(em, USER_CHANGED, holder);
     return externalId;
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { deepFreeze } from '../database/index.ts';
 import { User } from './user.entity.ts';
 
 /** A user as read once, shared by every request of this process: never changed, and never handed out as an entity. */
@@ -17,8 +18,8 @@ export async function loadSnapshot(em: EntityManager, clerkId: string): Promise<
   const user = await em.findOne(User, { clerkId });
   if (!user) return undefined;
   const row = Object.assign({}, user) as UserRow;
-  return Object.freeze({
-    row: Object.freeze(row),
+  return deepFreeze({
+    row,
     isRefused: Boolean(user.bannedAt ?? user.deprovisionedAt ?? user.deletedAt),
     isIncomplete: user.clerkUpdatedAt === 0 && user.email === null,
   });

@@ -15,7 +15,9 @@ const MAX_SNAPSHOTS = 10_000;
 /** With neither change log nor tables to read, what is remembered serves this long. */
 const MAX_SILENCE_MS = 10_000;
 /** Between two tries to complete the profile of one user. */
-const COMPLETION_PAUSE_MS = 60_000;
+const COMPLETION_PAUSE_MS = 10_000;
+/** How long a user whom Clerk does not know is not asked for again. */
+const ABSENCE_MS = 60_000;
 
 /** The people who sign in: found or created, known from memory, never twice. */
 @Injectable()
@@ -23,6 +25,7 @@ export class UsersService implements UserStates {
   readonly #logger = new Logger(UsersService.name);
   readonly #snapshots = new Remembered<UserSnapshot>(MAX_SNAPSHOTS, (clerkId) => loadSnapshot(this.em.fork(), clerkId));
   readonly #creating = new Map<string, Promise<void>>();
+  readonly #absent = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: ABSENCE_MS });
   readonly #completed = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: COMPLETION_PAUSE_MS });
 
   constructor(
@@ -88,21 +91,30 @@ export class UsersService implements UserStates {
     return (await this.#find(claims.sub)) ?? this.#reload(claims.sub);
   }
 
+  /** A token outlives its user by a minute: one that Clerk does not know any more is not made. */
   async #firstSight(claimed: UserFacts): Promise<void> {
-    const user = claimed.email === null && !this.clerk.isAway ? await this.clerk.findUser(claimed.clerkId) : undefined;
-    await this.#mirror(user ? factsOfUser(user) : claimed);
+    const user = claimed.email === null ? await this.#ask(claimed.clerkId) : 'away';
+    if (user === 'absent') throw new Problem('token_revoked');
+    await this.#mirror(user === 'away' ? claimed : factsOfUser(user));
+  }
+
+  async #ask(clerkId: string) {
+    if (this.#absent.has(clerkId)) return 'absent';
+    const user = await this.clerk.findUser(clerkId);
+    if (user === 'absent') this.#absent.set(clerkId, true);
+    return user;
   }
 
   /** Nobody waits for it: the answer shows in a later request. */
   #completeLater(clerkId: string): void {
-    if (this.clerk.isAway || this.#completed.has(clerkId)) return;
+    if (this.#completed.has(clerkId)) return;
     this.#completed.set(clerkId, true);
     this.#complete(clerkId).catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${error.message}`));
   }
 
   async #complete(clerkId: string): Promise<void> {
     const user = await this.clerk.findUser(clerkId);
-    if (user) await this.#mirror(factsOfUser(user));
+    if (typeof user === 'object') await this.#mirror(factsOfUser(user));
   }
 
   async #mirror(facts: UserFacts): Promise<void> {

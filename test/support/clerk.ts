@@ -54,9 +54,11 @@ export class TestClerk {
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 
-  /** Clerk signs with a new key from now on, under a new id. */
-  rotateKey(): void {
+  /** Clerk signs with a new key from now on, under a new id or the same. */
+  rotateKey({ sameId } = { sameId: false }): void {
+    const { kid } = this.key;
     Object.assign(this.key, createSigningKey());
+    if (sameId) Object.assign(this.key, { kid, jwk: { ...this.key.jwk, kid } });
   }
 
   callsTo(path: string): number {
@@ -71,7 +73,7 @@ export class TestClerk {
     return user;
   }
 
-  /** A session token as Clerk mints it, with claims and header laid over; undefined takes a claim away. */
+  /** A session token as Clerk mints it for a user that it knows, with claims and header laid over; undefined takes a claim away. */
   aToken(
     claims: Record<string, unknown> = {},
     header: Record<string, unknown> = {},
@@ -80,7 +82,7 @@ export class TestClerk {
     const now = Math.floor(Date.now() / 1000);
     const usual = {
       iss: this.origin,
-      sub: `user_${randomBytes(12).toString('hex')}`,
+      sub: 'sub' in claims ? undefined : this.aUser().id,
       sid: `sess_${randomBytes(12).toString('hex')}`,
       azp: 'https://app.example.com',
       iat: now,

@@ -1,0 +1,18 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import type { Request } from 'express';
+import type { Observable } from 'rxjs';
+import { Problem } from '../http/index.ts';
+import { UserStates } from './user-states.ts';
+
+/** Asks once more whether the user may call, after the body has arrived: its sender sets how long that takes. */
+@Injectable()
+export class LastCheckInterceptor implements NestInterceptor {
+  constructor(private readonly users: UserStates) {}
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const { principal, body } = context.switchToHttp().getRequest<Request>();
+    if (principal && body !== undefined && (await this.users.isRefused(principal.claims)))
+      throw new Problem('token_revoked');
+    return next.handle();
+  }
+}
