@@ -56,15 +56,20 @@ export async function startPostgres(folder: string, flags: string[] = []): Promi
     ownerUrl: address('gatehouse_owner', 'gatehouse'),
     url: address('gatehouse', 'gatehouse'),
     stop: async ({ force } = { force: false }) => {
-      if (force || !(await isInUse(adminUrl))) server.stop();
+      if (server.runningPort() !== undefined && (force || !(await isInUse(adminUrl)))) server.stop();
     },
   };
 }
 
-/** Stops the server of that folder when it runs, whoever is connected. */
-export function stopPostgres(folder: string): void {
+/** Stops the server of that folder when it runs. Throws while somebody is connected. */
+export async function stopPostgres(folder: string): Promise<void> {
   const server = new Server(folder);
-  if (server.runningPort() !== undefined) server.stop();
+  const port = server.runningPort();
+  if (port === undefined) return;
+  const { postgres } = server.create();
+  if (await isInUse(`postgres://postgres:${postgres}@127.0.0.1:${port}/postgres`))
+    throw new Error('The local PostgreSQL is in use: stop npm start first');
+  server.stop();
 }
 
 class Server {
@@ -75,6 +80,7 @@ class Server {
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
     this.#home = !AS_ROOT || canEnter(folder) ? folder : join(makeTemp(), basename(folder));
+    mkdirSync(this.#home, { recursive: true });
     this.#data = join(this.#home, 'data');
   }
 

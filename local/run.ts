@@ -23,6 +23,9 @@ const [flag, ...rest] = process.argv.slice(2);
 const serves = flag === '--serve';
 const command = serves ? rest : process.argv.slice(2);
 
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
+
 try {
   process.exitCode = await run();
 } catch (error) {
@@ -89,12 +92,13 @@ async function startClerk(env: Record<string, string>) {
 
 /** Runs the command to its end and answers its exit code. */
 async function execute(env: Record<string, string>, clerk?: { origin: string; secret: string }): Promise<number> {
+  if (stopping.signal.aborted) return 1;
   const [program = '', ...args] = command;
   const child = spawn(program, args, { env, stdio: 'inherit' });
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject).once('exit', (code) => resolve(code ?? 1));
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill('SIGTERM'));
+  stopping.signal.addEventListener('abort', () => child.kill('SIGTERM'));
   if (serves) void greet(env, clerk, ended);
   return ended;
 }

@@ -20,7 +20,6 @@ export async function createApp(
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(module, { bodyParser: false, bufferLogs: true });
   app.useLogger(app.get(Logger));
-  app.enableShutdownHooks();
   app.set('trust proxy', settings.trustProxy ?? false);
   app.set('query parser', 'simple');
   app.set('etag', false);

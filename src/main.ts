@@ -6,6 +6,7 @@ import { WrongRoleError } from './database/index.ts';
 try {
   const settings = readSettings();
   const app = await createApp(settings);
+  app.enableShutdownHooks();
   await app.listen(settings.port, settings.host);
 } catch (error) {
   console.error(explain(error));

@@ -13,7 +13,10 @@ beforeAll(async () => {
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const aLongToken = (sub: string) => clerk.aToken({ sub, exp: Math.floor(Date.now() / 1000) + 600 });
 const ban = (app: TestApp, clerkId: string) =>
-  app.database.query('update users set banned_at = now() where clerk_id = $1', [clerkId]);
+  app.database.query(
+    `with banned as (update users set banned_at = now() where clerk_id = $1) insert into changes (topic, key) values ('user', $1)`,
+    [clerkId],
+  );
 
 describe('a process that cannot follow the change log', () => {
   it('checks every verdict against the tables', async () => {

@@ -33,8 +33,8 @@ class ThemesController {
 @Controller('notes')
 class NotesController {
   @Post()
-  write(@CurrentPrincipal() { sessionId }: Principal, @Body({ schema: z.object({ text: z.string() }) }) _: unknown) {
-    return { sessionId };
+  write(@CurrentPrincipal() { sessionId }: Principal, @Body({ schema: z.object({ text: z.string() }) }) note: object) {
+    return { sessionId, note };
   }
 }
 

@@ -10,8 +10,9 @@ export class LastCheckInterceptor implements NestInterceptor {
   constructor(private readonly users: UserStates) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const { principal, body } = context.switchToHttp().getRequest<Request>();
-    if (principal && body !== undefined && (await this.users.isRefused(principal.claims)))
+    const request = context.switchToHttp().getRequest<Request>();
+    const { principal } = request;
+    if (principal && request.body !== undefined && (await this.users.isRefused(principal.claims)))
       throw new Problem('token_revoked');
     return next.handle();
   }
