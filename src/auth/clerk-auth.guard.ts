@@ -12,6 +12,7 @@ import { VerifiedTokens } from './verified-tokens.service.ts';
 @Injectable()
 export class ClerkAuthGuard implements CanActivate {
   readonly #cookieNames: string[];
+  readonly #open = new Map<unknown, Map<unknown, boolean>>();
   readonly #settings: Settings['clerk'];
 
   constructor(
@@ -25,7 +26,7 @@ export class ClerkAuthGuard implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.reflector.getAllAndOverride(Public, [context.getHandler(), context.getClass()])) return true;
+    if (this.#isOpen(context)) return true;
     const request = context.switchToHttp().getRequest<Request>();
     const { token, from } = this.#presented(request);
     const claims = await this.tokens.claimsOf(token);
@@ -34,6 +35,17 @@ export class ClerkAuthGuard implements CanActivate {
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     request.principal = principalOf(claims);
     return true;
+  }
+
+  /** Asked of the reflector once for each route: its walk over the metadata costs as much as all the rest of a known token. */
+  #isOpen(context: ExecutionContext): boolean {
+    const [handler, controller] = [context.getHandler(), context.getClass()];
+    const routes = this.#open.get(controller) ?? new Map<unknown, boolean>();
+    const known = routes.get(handler);
+    if (known !== undefined) return known;
+    const open = this.reflector.getAllAndOverride(Public, [handler, controller]) ?? false;
+    this.#open.set(controller, routes.set(handler, open));
+    return open;
   }
 
   #presented(request: Request): PresentedToken {

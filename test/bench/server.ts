@@ -80,5 +80,6 @@ class BenchModule {}
 const server = variant?.startsWith('app')
   ? await createApp(settings, BenchModule)
   : await NestFactory.create<NestExpressApplication>(BenchModule, { logger: false, bodyParser: false });
+server.set('etag', false);
 await server.listen(settings.port, settings.host);
 process.send?.('ready');
