@@ -21,6 +21,7 @@ import { Client } from 'pg';
 import { LocalClerk } from '../local/clerk/local-clerk.ts';
 import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from '../local/clerk/people.ts';
 import { createSigningKey, keptSigningKey, signToken } from '../local/clerk/signing-key.ts';
+import { freePort } from '../local/ports.ts';
 import { onClose } from './support/closing.ts';
 import { createDatabase } from './support/database.ts';
 import { type Call, call } from './support/http.ts';
@@ -475,7 +476,7 @@ describe('local/run.ts', () => {
     expect(run.code).toBe(5);
   });
 
-  it('chooses a port that is free when 3000 is taken, but keeps one that was asked for', async () => {
+  it('chooses a port that is free when 3000 is taken, keeps one that was asked for, and says when that is taken', async () => {
     // answers nothing, so that who asks it whether it is ready waits
     const other = createServer();
     // if it cannot listen, somebody else does already
@@ -486,7 +487,10 @@ describe('local/run.ts', () => {
     const chosen = (await clone.run(['--serve', ...TELL], { DATABASE_URL })).environment.PORT;
     expect(Number(chosen)).toBeGreaterThan(0);
     expect(chosen).not.toBe('3000');
-    expect((await clone.run(['--serve', ...TELL], { DATABASE_URL, PORT: '3000' })).environment.PORT).toBe('3000');
+    const asked = String(await freePort());
+    expect((await clone.run(['--serve', ...TELL], { DATABASE_URL, PORT: asked })).environment.PORT).toBe(asked);
+    const refused = await clone.run(['--serve', ...TELL], { DATABASE_URL, PORT: '3000' });
+    expect(refused).toMatchObject({ code: 1, output: expect.stringContaining('PORT: 3000 is already in use') });
   });
 
   it('greets when the server is ready, with a link whose secret signs somebody in', async () => {

@@ -90,6 +90,9 @@ async function rates(clerk: TestClerk, start: (variant: string) => Promise<strin
 async function latencies(clerk: TestClerk, server: string): Promise<void> {
   const lasting = { exp: Math.floor(Date.now() / 1000) + 1800 };
   const known = cycle(Array.from({ length: 100 }, () => clerk.aToken({ sub: clerk.aUser().id, ...lasting })));
+  // signed beforehand: the load shares its process with this Clerk
+  const newcomers = cycle(Array.from({ length: 1000 }, () => clerk.aToken(lasting)));
+  const madeUp = cycle(Array.from({ length: 1000 }, (_, i) => clerk.aToken(lasting, { kid: `ins_${i}` })));
   await rate(`${server}/v1/me`, known);
   const behaviours = ['answers', 'fails', 'hangs', 'refuses'] as const;
   const variants = Object.fromEntries(
@@ -99,7 +102,7 @@ async function latencies(clerk: TestClerk, server: string): Promise<void> {
         clerk.behaviour = behaviour;
         const strangers = setInterval(() => {
           const headers = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
-          for (const token of [clerk.aToken(), clerk.aToken({}, { kid: `ins_${Math.random()}` })])
+          for (const token of [newcomers(), madeUp()])
             call(`${server}/v1/me`, headers(token)).catch((error: Error) =>
               console.error(`a stranger: ${error.message}`),
             );
