@@ -41,6 +41,15 @@ const publishableKey = z.string().refine((value) => frontendApiOf(value) !== und
   error: 'must be a publishable key (pk_test_… or pk_live_…) from Clerk, API keys',
 });
 
+const MAX_WEBHOOK_SECRETS = 4;
+const webhookSecrets = z
+  .string()
+  .transform(listOf)
+  .refine(
+    (secrets) => secrets.length > 0 && secrets.length <= MAX_WEBHOOK_SECRETS && secrets.every(isWebhookSecret),
+    `must be one to ${MAX_WEBHOOK_SECRETS} signing secrets (whsec_…) from Clerk, Webhooks, comma-separated`,
+  );
+
 const trustProxy = z.string().transform((value, context): number | string[] => {
   if (/^\d{1,2}$/.test(value)) return Number(value);
   const ranges = listOf(value);
@@ -56,11 +65,17 @@ const Environment = z.object({
   HOST: z.string().optional(),
   DATABASE_URL: postgresUrl,
   DATABASE_OWNER_URL: postgresUrl.optional(),
+  DATABASE_LISTEN_URL: postgresUrl.optional(),
   CLERK_SECRET_KEY: z.string().regex(/^sk_(test|live)_\S+$/, 'must be a secret key (sk_test_… or sk_live_…)'),
   CLERK_PUBLISHABLE_KEY: publishableKey.optional(),
   CLERK_JWT_KEY: rsaPublicKey.optional(),
   CLERK_API_URL: httpUrl.default('https://api.clerk.com'),
   CLERK_ISSUER: httpUrl.optional(),
+  CLERK_INSTANCE_ID: z
+    .string()
+    .regex(/^ins_\w{1,100}$/, 'must be the id of your instance (ins_…)')
+    .optional(),
+  CLERK_WEBHOOK_SIGNING_SECRET: webhookSecrets.optional(),
   CLERK_AUTHORIZED_PARTIES: z.union([z.literal('none').transform((): string[] => []), origins]).optional(),
   CLERK_COOKIE_AUTH: onOff.default(true),
   CLERK_CLOCK_SKEW_MS: wholeNumber
@@ -70,6 +85,10 @@ const Environment = z.object({
   CORS_ORIGINS: origins.optional(),
   TRUST_PROXY: trustProxy.optional(),
   API_DOCS: onOff.optional(),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{16,500}=*$/, 'must be a token of 16 characters or more')
+    .optional(),
   LOG_LEVEL: LogLevel.default('info'),
 });
 
@@ -127,12 +146,16 @@ function toSettings(env: z.output<typeof Environment>) {
     host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
     databaseUrl: env.DATABASE_URL,
     databaseOwnerUrl: env.DATABASE_OWNER_URL ?? env.DATABASE_URL,
+    databaseListenUrl: env.DATABASE_LISTEN_URL ?? env.DATABASE_URL,
     clerk: {
       secretKey: env.CLERK_SECRET_KEY,
       publishableKey: env.CLERK_PUBLISHABLE_KEY,
       jwtKey: env.CLERK_JWT_KEY,
       apiUrl: env.CLERK_API_URL.replace(/\/+$/, ''),
       issuers: [env.CLERK_ISSUER?.replace(/\/+$/, '') ?? `https://${frontendApi}`],
+      /** Undefined: it is asked of Clerk's API. */
+      instanceId: env.CLERK_INSTANCE_ID,
+      webhookSecrets: env.CLERK_WEBHOOK_SIGNING_SECRET ?? [],
       /** Exact origins that may appear as `azp`; undefined: any (never in production). */
       authorizedParties: env.CLERK_AUTHORIZED_PARTIES,
       cookieAuth: env.CLERK_COOKIE_AUTH,
@@ -142,6 +165,8 @@ function toSettings(env: z.output<typeof Environment>) {
     corsOrigins: env.CORS_ORIGINS ?? env.CLERK_AUTHORIZED_PARTIES ?? [],
     trustProxy: env.TRUST_PROXY,
     apiDocs: env.API_DOCS ?? !production,
+    /** Undefined: /metrics is open, but closed in production. */
+    metricsToken: env.METRICS_TOKEN,
     logLevel: env.LOG_LEVEL,
   };
 }
@@ -178,6 +203,11 @@ function frontendApiOf(key: string): string | undefined {
   const encoded = /^pk_(?:test|live)_([A-Za-z0-9+/=_-]+)$/.exec(key)?.[1];
   const host = encoded && Buffer.from(encoded, 'base64').toString('utf8');
   return host && /^[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?\$$/i.test(host) ? host.slice(0, -1) : undefined;
+}
+
+/** What Clerk shows: `whsec_` and base64 (Standard Webhooks, 24 to 64 bytes). */
+function isWebhookSecret(value: string): boolean {
+  return /^whsec_(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value);
 }
 
 function urlOf(value: string): URL | undefined {
