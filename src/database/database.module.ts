@@ -3,6 +3,7 @@ import type { Options } from '@mikro-orm/postgresql';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { ChangeLog } from './change-log.service.ts';
 import { DatabaseStartup, OWNER_OPTIONS } from './database-startup.service.ts';
+import { Pruning } from './pruning.service.ts';
 
 @Module({})
 export class DatabaseModule {
@@ -12,8 +13,8 @@ export class DatabaseModule {
       module: DatabaseModule,
       global: true,
       imports: [MikroOrmModule.forRoot(runtime)],
-      providers: [ChangeLog, DatabaseStartup, { provide: OWNER_OPTIONS, useValue: owner }],
-      exports: [ChangeLog, DatabaseStartup],
+      providers: [ChangeLog, Pruning, DatabaseStartup, { provide: OWNER_OPTIONS, useValue: owner }],
+      exports: [ChangeLog, Pruning, DatabaseStartup],
     };
   }
 }

@@ -1,7 +1,14 @@
+export { announceUpdates } from './announce-updates.ts';
 export { ChangeLog } from './change-log.service.ts';
 export { DatabaseModule } from './database.module.ts';
 export { DatabaseStartup, WrongRoleError } from './database-startup.service.ts';
 export { deepFreeze } from './deep-freeze.ts';
-export { Remembered } from './remembered.ts';
+export { forEachTenant } from './each-tenant.ts';
+export { Followed } from './followed.ts';
+export { Pruning } from './pruning.service.ts';
+export { asTenant, asUser, enterScope, type Scope, scopeOf } from './scope.ts';
+export { OwnerScoped, PersonalTenantScoped, TenantScoped } from './scoped.entity.ts';
+export { mergeRow, type Row, rowOf } from './snapshot.ts';
+export { storableText } from './storable-text.ts';
 export { transaction } from './transaction.ts';
 export { isDatabaseUnavailable } from './unavailable.ts';

@@ -1,0 +1,45 @@
+import type { ChangeLog } from './change-log.service.ts';
+import { Remembered } from './remembered.ts';
+import { isDatabaseUnavailable } from './unavailable.ts';
+
+interface Source<V> {
+  /** Of the change log; its keys are those of `load`. */
+  topic: string;
+  max: number;
+  load: (key: string) => Promise<V | undefined>;
+}
+
+/** Copies of rows in this process that follow the change log: right while that is read, checked while it is not. */
+export class Followed<V extends object> {
+  readonly #values: Remembered<V>;
+  readonly #changes: ChangeLog;
+
+  constructor(changes: ChangeLog, { topic, max, load }: Source<V>) {
+    this.#changes = changes;
+    this.#values = new Remembered<V>(max, load);
+    changes.listen(topic, { one: (key) => this.#values.forget(key), all: () => this.#values.forgetAll() });
+  }
+
+  /** What is remembered and right at this moment; undefined when it must be asked for. */
+  peek(key: string): V | undefined {
+    return this.#changes.isCurrent ? this.#values.peek(key) : undefined;
+  }
+
+  /** From memory while the change log is followed, else from the table, else for a while from memory. */
+  async find(key: string): Promise<V | undefined> {
+    if (this.#changes.isCurrent) return this.#values.get(key);
+    try {
+      return await this.#values.refresh(key);
+    } catch (error) {
+      const known = this.#changes.isRecent ? this.#values.peek(key) : undefined;
+      if (!known || !isDatabaseUnavailable(error)) throw error;
+      return known;
+    }
+  }
+
+  /** From the table, whatever is remembered or under way. */
+  async reload(key: string): Promise<V | undefined> {
+    this.#values.forget(key);
+    return this.#values.refresh(key);
+  }
+}
