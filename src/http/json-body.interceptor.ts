@@ -1,32 +1,49 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import { type Request, type Response, raw } from 'express';
 import type { Observable } from 'rxjs';
+import { parseJson } from './parse-json.ts';
 import { Problem } from './problem.ts';
+import { RawBody } from './raw-body.decorator.ts';
 
 const MAX_BODY = '100kb';
 const MAX_DEPTH = 32;
 
-/** The bytes alone: express's own JSON parser takes any UTF, and mends what is broken. */
-const readBytes = raw({ limit: MAX_BODY, inflate: false, type: () => true });
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
-
 /** Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. */
 @Injectable()
 export class JsonBodyInterceptor implements NestInterceptor {
+  constructor(private readonly reflector: Reflector) {}
+
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const request = context.switchToHttp().getRequest<Request>();
-    if (!request.accepts('json')) throw new Problem('not_acceptable');
-    if (hasBody(request)) await readBody(request, context.switchToHttp().getResponse<Response>());
+    const [request, response] = [
+      context.switchToHttp().getRequest<Request>(),
+      context.switchToHttp().getResponse<Response>(),
+    ];
+    const rawLimit = this.reflector.get(RawBody, context.getHandler());
+    if (rawLimit) await readBytes(request, response, rawLimit);
+    else await readJson(request, response);
     return next.handle();
   }
 }
 
-async function readBody(request: Request, response: Response): Promise<void> {
-  if (!isJson(request)) throw new Problem('unsupported_media_type');
+/** By limit: making one costs more than finding it. */
+const readers = new Map<string, ReturnType<typeof raw>>();
+
+/** The bytes alone: express's own JSON parser takes any UTF, and mends what is broken. */
+async function readBytes(request: Request, response: Response, limit: string): Promise<void> {
+  const read = readers.get(limit) ?? raw({ limit, inflate: false, type: () => true });
+  readers.set(limit, read);
   await new Promise<void>((resolve, reject) => {
-    readBytes(request, response, (error?: Error) => (error ? reject(error) : resolve()));
+    read(request, response, (error?: Error) => (error ? reject(error) : resolve()));
   });
-  request.body = parse(request.body as Buffer);
+}
+
+async function readJson(request: Request, response: Response): Promise<void> {
+  if (!request.accepts('json')) throw new Problem('not_acceptable');
+  if (!hasBody(request)) return;
+  if (!isJson(request)) throw new Problem('unsupported_media_type');
+  await readBytes(request, response, MAX_BODY);
+  request.body = parseJson(request.body as Buffer);
   if (isDeeper(request.body, MAX_DEPTH))
     throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
 }
@@ -35,14 +52,6 @@ async function readBody(request: Request, response: Response): Promise<void> {
 function isJson(request: Request): boolean {
   const charset = /;\s*charset="?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1] ?? 'utf-8';
   return Boolean(request.is('application/json')) && charset.toLowerCase() === 'utf-8';
-}
-
-function parse(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(UTF8.decode(bytes));
-  } catch (cause) {
-    throw new Problem('invalid_input', { detail: 'The body is not JSON in UTF-8.', cause });
-  }
 }
 
 /** RFC 9112, section 6: a body is there when either header says so. */

@@ -1,3 +1,4 @@
+import { ForeignKeyConstraintViolationException, UniqueConstraintViolationException } from '@mikro-orm/core';
 import {
   type ArgumentsHost,
   Catch,
@@ -63,6 +64,8 @@ export function pathOf(url: string): string {
 function problemOf(thrown: unknown, request: Request): Problem {
   if (thrown instanceof Problem) return thrown;
   if (isDatabaseUnavailable(thrown)) return new Problem('unavailable', { cause: thrown });
+  if (thrown instanceof UniqueConstraintViolationException || thrown instanceof ForeignKeyConstraintViolationException)
+    return new Problem('conflict', { cause: thrown });
   const status = statusOf(thrown);
   if (thrown instanceof NotFoundException) return unknownRoute(request);
   const code = CODE_OF_STATUS[status];

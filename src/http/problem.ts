@@ -1,6 +1,12 @@
 /** Every refusal a client may meet: its stable code, status, title, and the sentence at /problems/{code}. */
 export const PROBLEMS = {
   invalid_input: [400, 'Invalid input', 'What was sent does not have the form that the route takes; see errors.'],
+  invalid_cursor: [400, 'Invalid cursor', 'The cursor is not one that this list gave; begin without one.'],
+  webhook_signature_invalid: [
+    400,
+    'Webhook signature invalid',
+    'The signature does not fit the bytes, or is not fresh.',
+  ],
   token_missing: [401, 'Token missing', 'Send a session token from Clerk as Authorization: Bearer.'],
   token_invalid: [401, 'Token invalid', 'The token is not one that this service accepts.'],
   token_expired: [401, 'Token expired', 'Get a fresh token from Clerk and try again.'],
@@ -8,11 +14,16 @@ export const PROBLEMS = {
   token_revoked: [401, 'Token revoked', 'Access was withdrawn. Get a fresh token and try once more.'],
   session_pending: [401, 'Session pending', 'The session has a task to finish in Clerk before it may call.'],
   token_type_not_accepted: [403, 'Token type not accepted', 'The route does not take tokens of this kind.'],
+  tenant_required: [403, 'Tenant required', 'The route works in a tenant: choose one in Clerk and get a fresh token.'],
+  role_required: [403, 'Role required', 'The route needs a role that you do not have in this tenant.'],
+  permission_required: [403, 'Permission required', 'The route needs a permission that your role does not have.'],
   not_found: [404, 'Not found', 'There is nothing here, or it is not yours.'],
   method_not_allowed: [405, 'Method not allowed', 'The path exists; see Allow for the methods it takes.'],
   not_acceptable: [406, 'Not acceptable', 'Answers are JSON; allow application/json in Accept.'],
+  conflict: [409, 'Conflict', 'The request does not fit what is there now; look at it again.'],
   payload_too_large: [413, 'Payload too large', 'The body is larger than the route takes.'],
   unsupported_media_type: [415, 'Unsupported media type', 'Send JSON in UTF-8 as application/json, not encoded.'],
+  rate_limited: [429, 'Rate limited', 'Too many requests; try again after Retry-After.'],
   internal: [500, 'Internal error', 'Something went wrong here; the request id helps to find it.'],
   unavailable: [503, 'Unavailable', 'Something this service needs is away; try again after Retry-After.'],
 } as const satisfies Record<string, readonly [number, string, string]>;
