@@ -2,16 +2,17 @@ import { type ClerkClient, createClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { bulkhead, ConsecutiveBreaker, circuitBreaker, handleAll, TimeoutStrategy, timeout, wrap } from 'cockatiel';
+import { bulkhead, type IPolicy, TimeoutStrategy, timeout, wrap } from 'cockatiel';
 import { SETTINGS, type Settings } from '../config/index.ts';
+import { ClerkBreaker } from './clerk-breaker.service.ts';
+import { refuseInTransaction } from './clerk-http.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
+import { ClerkId } from './clerk-values.schema.ts';
 import type { JsonWebKey } from './json-web-key.ts';
 
 const TIMEOUT_MS = 2000;
 /** Calls at one time; what comes beyond is not queued. */
 const MAX_CALLS = 20;
-const FAILURES_TO_OPEN = 3;
-const RETRY_AFTER_MS = 10_000;
 
 /**
  * Clerk's Backend API. Every call has a time-out, and none is made while a transaction is open: it would hold rows and a
@@ -22,14 +23,11 @@ export class ClerkApi {
   readonly #logger = new Logger(ClerkApi.name);
   readonly #client: ClerkClient;
   readonly #timeout = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
-  readonly #breaker = circuitBreaker(handleAll, {
-    halfOpenAfter: RETRY_AFTER_MS,
-    breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-  });
-  readonly #calls = wrap(bulkhead(MAX_CALLS), this.#breaker, this.#timeout);
+  readonly #calls: IPolicy;
 
   constructor(
     private readonly em: EntityManager,
+    breaker: ClerkBreaker,
     @Inject(SETTINGS) { clerk }: Settings,
   ) {
     this.#client = createClerkClient({
@@ -38,8 +36,7 @@ export class ClerkApi {
       apiUrl: clerk.apiUrl,
       telemetry: { disabled: true },
     });
-    this.#breaker.onBreak(() => this.#logger.warn('Clerk does not answer; no calls for a while'));
-    this.#breaker.onReset(() => this.#logger.log('Clerk answers again'));
+    this.#calls = wrap(bulkhead(MAX_CALLS), breaker.policy, this.#timeout);
   }
 
   /**
@@ -47,7 +44,7 @@ export class ClerkApi {
    * limit, or failed so often that no call is made for a while.
    */
   async findUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
-    this.#refuseInTransaction();
+    refuseInTransaction(this.em);
     try {
       return await this.#calls.execute(() => this.#getUser(id));
     } catch (error) {
@@ -58,7 +55,7 @@ export class ClerkApi {
 
   /** The public keys that sign session tokens (RFC 7517). Throws when Clerk gives none. */
   async keys(): Promise<JsonWebKey[]> {
-    this.#refuseInTransaction();
+    refuseInTransaction(this.em);
     try {
       const { keys } = await this.#timeout.execute(() => this.#client.jwks.getJwks());
       if (Array.isArray(keys)) return keys;
@@ -66,6 +63,17 @@ export class ClerkApi {
       throw new Error(reasonOf(error), { cause: error });
     }
     throw new Error('Clerk sent something else than a key set');
+  }
+
+  /** The id of the instance that the secret key belongs to. Throws when Clerk does not say. */
+  async instanceId(): Promise<string> {
+    refuseInTransaction(this.em);
+    try {
+      const { id } = await this.#timeout.execute(() => this.#client.instance.get());
+      return ClerkId.parse(id);
+    } catch (error) {
+      throw new Error(reasonOf(error), { cause: error });
+    }
   }
 
   /** That there is no such user says nothing against Clerk; whatever else it refuses does. */
@@ -77,10 +85,6 @@ export class ClerkApi {
       if (isClerkAPIResponseError(error) && error.status === 404) return 'absent';
       throw error;
     }
-  }
-
-  #refuseInTransaction(): void {
-    if (this.em.isInTransaction()) throw new Error('Clerk must not be called while a transaction is open');
   }
 }
 

@@ -1,22 +1,26 @@
 import { z } from 'zod';
+import { ClerkId, ClerkTime, LenientFlag, LenientNumber, LenientText } from './clerk-values.schema.ts';
 
-const Email = z.looseObject({ id: z.string(), email_address: z.string() });
+const Email = z.looseObject({ id: LenientText, email_address: LenientText });
 
 /**
  * A user as Clerk sends it, by API and in events (https://clerk.com/docs/reference/backend-api, User). Lenient: unknown
- * fields pass, missing optional ones too. Times are in milliseconds.
+ * fields pass, missing optional ones too; but what refuses a user is taken at its word alone. Times are in milliseconds.
  */
 export const ClerkUser = z.looseObject({
-  id: z.string(),
-  external_id: z.string().nullish(),
-  primary_email_address_id: z.string().nullish(),
-  email_addresses: z.array(Email).nullish(),
-  first_name: z.string().nullish(),
-  last_name: z.string().nullish(),
-  image_url: z.string().nullish(),
+  id: ClerkId,
+  external_id: LenientText,
+  primary_email_address_id: LenientText,
+  email_addresses: z.array(Email).nullish().catch(null),
+  first_name: LenientText,
+  last_name: LenientText,
+  image_url: LenientText,
   banned: z.boolean().nullish(),
   locked: z.boolean().nullish(),
   deprovisioned: z.boolean().nullish(),
-  updated_at: z.number(),
+  /** Whether Clerk's own front end would let the user create an organization, and how many; null or 0: any number. */
+  create_organization_enabled: LenientFlag,
+  create_organizations_limit: LenientNumber,
+  updated_at: ClerkTime.nullish(),
 });
 export type ClerkUser = z.infer<typeof ClerkUser>;

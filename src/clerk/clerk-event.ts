@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { ClerkInvitation } from './clerk-invitation.schema.ts';
+import { ClerkMembership } from './clerk-membership.schema.ts';
+import { ClerkOrganization } from './clerk-organization.schema.ts';
+import { ClerkUser } from './clerk-user.schema.ts';
+import { ClerkId, LenientId, LenientText, LenientTime } from './clerk-values.schema.ts';
+import { DeletedObject } from './deleted-object.schema.ts';
+
+/** A session as its events show it, with its user where Clerk embeds it. Its id is enough to end it. */
+const EventSession = z.looseObject({
+  id: ClerkId,
+  user_id: LenientId,
+  status: LenientText,
+  updated_at: LenientTime,
+  user: ClerkUser.nullish().catch(null),
+});
+
+/** The events that handlers may ask for, with what their `data` must have (https://clerk.com/docs/webhooks/overview). */
+export const CLERK_EVENTS = {
+  'user.created': ClerkUser,
+  'user.updated': ClerkUser,
+  'user.deleted': DeletedObject,
+  'session.created': EventSession,
+  'session.ended': EventSession,
+  'session.removed': EventSession,
+  'session.revoked': EventSession,
+  'organization.created': ClerkOrganization,
+  'organization.updated': ClerkOrganization,
+  'organization.deleted': DeletedObject,
+  'organizationMembership.created': ClerkMembership,
+  'organizationMembership.updated': ClerkMembership,
+  'organizationMembership.deleted': ClerkMembership,
+  'organizationInvitation.created': ClerkInvitation,
+  'organizationInvitation.revoked': ClerkInvitation,
+  'organizationInvitation.accepted': ClerkInvitation,
+};
+
+export type ClerkEventType = keyof typeof CLERK_EVENTS;
+
+/** What happened at Clerk, verified and checked. */
+export type ClerkEvent<Type extends ClerkEventType = ClerkEventType> = {
+  [Each in Type]: {
+    readonly id: string;
+    readonly type: Each;
+    /** Clerk's own time in milliseconds: that of the object, else of the event, else of its receipt. */
+    readonly at: number;
+    /**
+     * Clerk's time of the event itself in milliseconds, else of its receipt: what has ended may have been changed long
+     * before, so that the time of the object says nothing about its end.
+     */
+    readonly sentAt: number;
+    readonly data: z.output<(typeof CLERK_EVENTS)[Each]>;
+  };
+}[Type];
+
+export function isClerkEventType(type: string): type is ClerkEventType {
+  return Object.hasOwn(CLERK_EVENTS, type);
+}

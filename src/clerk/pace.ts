@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+interface Limit {
+  calls: number;
+  inMs: number;
+}
+
+/** The part of a limit that may be used at once; the rest comes by and by, so that no window has more than the limit. */
+const AT_ONCE = 0.2;
+
+/** Half of Clerk's limit for a key: that is 1000 calls in 10 s for a production instance, 100 for others. */
+export function halfOfLimit(secretKey: string): Limit {
+  return { calls: secretKey.startsWith('sk_live_') ? 500 : 50, inMs: 10_000 };
+}
+
+/** Lets calls through one after the other, in no window of that length more than that many. */
+export class Pace {
+  readonly #intervalMs: number;
+  readonly #headStartMs: number;
+  #next = Number.NEGATIVE_INFINITY;
+
+  constructor({ calls, inMs }: Limit, atOnce = AT_ONCE) {
+    this.#intervalMs = inMs / (calls * (1 - atOnce));
+    this.#headStartMs = (calls * atOnce - 1) * this.#intervalMs;
+  }
+
+  /** Resolves when it is the caller's turn; rejects when the signal is aborted before. */
+  async turn(signal?: AbortSignal): Promise<void> {
+    const waitMs = this.#waitMs();
+    this.#take();
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+  }
+
+  /** 0 when it is the caller's turn; else how long until there is one, which is not kept for it. */
+  takeOrWait(): number {
+    const waitMs = this.#waitMs();
+    if (waitMs === 0) this.#take();
+    return waitMs;
+  }
+
+  #waitMs(): number {
+    return Math.max(this.#next - performance.now(), 0);
+  }
+
+  #take(): void {
+    this.#next = Math.max(this.#next, performance.now() - this.#headStartMs) + this.#intervalMs;
+  }
+}
