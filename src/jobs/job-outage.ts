@@ -1,0 +1,26 @@
+import type { Logger } from '@nestjs/common';
+import { isDatabaseUnavailable } from '../database/index.ts';
+
+/** Says once that the database is away, and once that it is back; any other error each time. */
+export class JobOutage {
+  readonly #logger: Logger;
+  #isOn = false;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** pg-boss emits copies of errors, which are none. */
+  noted(error: Error): void {
+    const { message } = error;
+    const isOutage = isDatabaseUnavailable(Object.assign(new Error(message), error));
+    if (!isOutage) this.#logger.error(message);
+    else if (!this.#isOn) this.#logger.warn(`No job runs while the database is away: ${message}`);
+    this.#isOn ||= isOutage;
+  }
+
+  ended(): void {
+    if (this.#isOn) this.#logger.log('Jobs run again');
+    this.#isOn = false;
+  }
+}

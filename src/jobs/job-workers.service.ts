@@ -1,0 +1,113 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { bulkhead } from 'cockatiel';
+import { type Job, type JobWithMetadata, PgBoss } from 'pg-boss';
+import { asTenant, DatabaseStartup, transaction } from '../database/index.ts';
+import { DEAD_JOBS, messageOf, QUEUE, transactionOf } from './boss.ts';
+import { JobOutage } from './job-outage.ts';
+import { JobPoll } from './job-poll.ts';
+import { Jobs } from './jobs.service.ts';
+import type { RegisteredJob } from './registered-job.ts';
+
+/** Should the poll ever miss something. */
+const WORKER = { pollingIntervalSeconds: 30 };
+/** Of the pool that requests use too. */
+const MAX_RUNNING = 4;
+const SHUTDOWN_MS = 10_000;
+
+/** Schedules that no code has; a day old, lest a process of the last version takes away what the next one brought. */
+const FORGET_SCHEDULES = `
+  delete from pgboss.schedule where name <> all($1::text[]) and updated_on < now() - interval '1 day'`;
+
+/** Runs the jobs, in every process. */
+@Injectable()
+export class JobWorkers implements BeforeApplicationShutdown, OnApplicationShutdown {
+  readonly #logger = new Logger('Jobs');
+  readonly #slots = bulkhead(MAX_RUNNING, Number.POSITIVE_INFINITY);
+  readonly #poll: JobPoll;
+  #stopping: Promise<void> | undefined;
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly boss: PgBoss,
+    private readonly em: EntityManager,
+    startup: DatabaseStartup,
+  ) {
+    const outage = new JobOutage(this.#logger);
+    this.#poll = new JobPoll(boss, { success: () => outage.ended(), error: (error) => outage.noted(error) });
+    boss.on('error', (error) => outage.noted(error));
+    boss.on('warning', ({ message }) => this.#logger.warn(message));
+    startup.beforeReady(() => this.#start());
+  }
+
+  /** Takes no job any more; the requests that are running may still enqueue. */
+  beforeApplicationShutdown(): void {
+    this.#poll.stop();
+    this.#stopping = this.boss
+      .stop({ timeout: SHUTDOWN_MS })
+      .catch((error: Error) => this.#logger.warn(`the jobs did not stop: ${error.message}`));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#stopping;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping) return;
+    await this.boss.start();
+    if (!this.jobs.runsHere) return;
+    await this.#createQueue(DEAD_JOBS);
+    await this.#work(DEAD_JOBS, (job) => this.#bury(job));
+    const jobs = this.jobs.seal();
+    for (const job of jobs) await this.#startJob(job);
+    const scheduled = jobs.filter(({ cron }) => cron).map(({ name }) => name);
+    await this.boss.getDb().executeSql(FORGET_SCHEDULES, [scheduled]);
+    this.#poll.start();
+  }
+
+  async #startJob(job: RegisteredJob): Promise<void> {
+    await this.#createQueue(job.name, DEAD_JOBS);
+    if (job.cron) await this.boss.schedule(job.name, job.cron);
+    await this.#work(job.name, (taken) => this.#slots.execute(() => this.#run(job, taken)));
+  }
+
+  /** Also changes the options of a queue that an earlier version has made. */
+  async #createQueue(name: string, deadLetter?: string): Promise<void> {
+    const options = { ...QUEUE, ...(deadLetter && { deadLetter }) };
+    await this.boss.createQueue(name, options);
+    await this.boss.updateQueue(name, options);
+  }
+
+  async #work(name: string, run: (job: JobWithMetadata) => Promise<void>): Promise<void> {
+    if (this.#poll.has(name)) return;
+    const worker = await this.boss.work(name, { ...WORKER, includeMetadata: true }, async ([job]) => {
+      // there may be more of them
+      this.#poll.wake(name);
+      await run(job as JobWithMetadata);
+    });
+    this.#poll.add(name, worker);
+  }
+
+  /** Its work and its end are one transaction, so that what it writes is there once, however often it was tried; a tenant's runs as it. */
+  async #run({ handler }: RegisteredJob, job: Job): Promise<void> {
+    const work = async (em: EntityManager) => {
+      await handler(job.data as never, em);
+      await this.#finish(job, em);
+    };
+    // null for a job on a schedule
+    const { tenantId } = (job.data ?? {}) as { tenantId?: string };
+    await (tenantId ? asTenant(this.em.fork(), tenantId, work) : transaction(this.em.fork(), work));
+  }
+
+  async #finish(job: Job, em: EntityManager): Promise<void> {
+    const response = await this.boss.deleteJob(job.name, job, { db: transactionOf(em) });
+    // it is there, though the type does not say so
+    const { affected } = response as { affected?: number };
+    if (affected !== 1) throw new Error('The job took too long and is no longer ours');
+  }
+
+  async #bury(job: JobWithMetadata): Promise<void> {
+    this.#logger.error(`The job ${job.sourceName} is dead: ${messageOf(job.sourceOutput)}`);
+    await this.boss.deleteJob(job.name, job);
+  }
+}
