@@ -1,8 +1,14 @@
 import { CacheModule } from '@nestjs/cache-manager';
 import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { Keyv } from 'keyv';
+import { Access } from './access.service.ts';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
 import { LastCheckInterceptor } from './last-check.interceptor.ts';
+import { Revocations } from './revocations.service.ts';
+import { Routes } from './routes.service.ts';
+import { RoutesCheck } from './routes-check.service.ts';
+import { SessionEvents } from './session-events.service.ts';
 import { TokenVerifier } from './token-verifier.service.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 import { VerifiedTokenStore } from './verified-token.store.ts';
@@ -14,8 +20,19 @@ const inMemory = () =>
 
 @Global()
 @Module({
-  imports: [CacheModule.registerAsync({ useFactory: () => ({ stores: [inMemory()] }) })],
-  providers: [VerificationKeys, TokenVerifier, VerifiedTokens, ClerkAuthGuard, LastCheckInterceptor],
-  exports: [VerificationKeys, VerifiedTokens, ClerkAuthGuard, LastCheckInterceptor],
+  imports: [DiscoveryModule, CacheModule.registerAsync({ useFactory: () => ({ stores: [inMemory()] }) })],
+  providers: [
+    VerificationKeys,
+    TokenVerifier,
+    VerifiedTokens,
+    Revocations,
+    SessionEvents,
+    Access,
+    Routes,
+    RoutesCheck,
+    ClerkAuthGuard,
+    LastCheckInterceptor,
+  ],
+  exports: [VerificationKeys, VerifiedTokens, Revocations, Access, ClerkAuthGuard, LastCheckInterceptor],
 })
 export class AuthModule {}

@@ -1,3 +1,4 @@
+import { hasOrganizationClaims } from './organization-claims.ts';
 import { type Refusal, refuse } from './verdict.ts';
 
 /** What Clerk's session token says (https://clerk.com/docs/guides/sessions/session-tokens); times in seconds. */
@@ -27,6 +28,7 @@ type Payload = Record<string, unknown>;
 /** The rules that a payload with a good signature must also meet; undefined: it meets them. */
 export function refusalOfClaims(payload: Payload, rules: ClaimRules, nowMs: number): Refusal | undefined {
   if (!isOurs(payload, rules) || !hasIdentity(payload) || !hasTimes(payload, rules)) return refuse('token_invalid');
+  if (!hasOrganizationClaims(payload)) return refuse('token_invalid');
   return refusalOfTimes(payload, rules.clockSkewMs, nowMs) ?? refusalOfStatus(payload);
 }
 

@@ -1,8 +1,11 @@
+export type { ActiveOrganization } from './active-organization.ts';
 export { AuthModule } from './auth.module.ts';
 export type { Claims } from './claims.ts';
 export { ClerkAuthGuard } from './clerk-auth.guard.ts';
 export { CurrentPrincipal, principalIn } from './current-principal.decorator.ts';
 export { LastCheckInterceptor } from './last-check.interceptor.ts';
 export type { Principal } from './principal.ts';
+export { RequirePermission, RequireRole, RequireTenant } from './require.decorators.ts';
+export { Revocations } from './revocations.service.ts';
 export { UserStates } from './user-states.ts';
 export { VerificationKeys } from './verification-keys.service.ts';

@@ -1,3 +1,4 @@
+import { type ActiveOrganization, activeOrganizationOf } from './active-organization.ts';
 import type { Claims } from './claims.ts';
 
 /** Who calls, in this request. */
@@ -7,6 +8,8 @@ export interface Principal {
   readonly sessionId: string;
   /** Clerk's id of who acts as the user (`act`, RFC 8693), else null. */
   readonly impersonatedBy: string | null;
+  /** Null: no organization is active. */
+  readonly organization: ActiveOrganization | null;
   readonly claims: Claims;
 }
 
@@ -23,6 +26,7 @@ export function principalOf(claims: Claims): Principal {
     clerkUserId: claims.sub,
     sessionId: claims.sid,
     impersonatedBy: typeof actor === 'string' ? actor : null,
+    organization: activeOrganizationOf(claims),
     claims,
   };
 }

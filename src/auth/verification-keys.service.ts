@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ClerkApi, type JsonWebKey } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { DatabaseStartup } from '../database/index.ts';
@@ -18,7 +18,7 @@ const MIN_MODULUS_CHARACTERS = 342; // 2048 bits in base64url
  * the database, so that tokens are verified while Clerk is away, also after a restart.
  */
 @Injectable()
-export class VerificationKeys implements OnApplicationShutdown {
+export class VerificationKeys implements BeforeApplicationShutdown {
   readonly #logger = new Logger(VerificationKeys.name);
   readonly #issuer: string;
   readonly #fixed: KeyObject | undefined;
@@ -68,8 +68,10 @@ export class VerificationKeys implements OnApplicationShutdown {
     return key === known ? undefined : key;
   }
 
-  onApplicationShutdown(): void {
+  /** What is being fetched is stored while the database is still open. */
+  async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#fetching;
   }
 
   async #start(): Promise<void> {

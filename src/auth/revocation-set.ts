@@ -1,0 +1,90 @@
+import { activeOrganizationOf } from './active-organization.ts';
+import type { Claims } from './claims.ts';
+import type { RevokedKind } from './revocation.entity.ts';
+
+/** What a revocation is known by. */
+export interface Revoked {
+  readonly kind: RevokedKind;
+  readonly clerkId: string;
+}
+
+interface Mark {
+  /** Unix time in seconds; Infinity: every token. */
+  readonly notBefore: number;
+  /** Unix time in milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** What is revoked, in memory: asked in constant time. Marks only ever move on, so adding in any order is safe. */
+export class RevocationSet {
+  readonly #marks: Record<RevokedKind, Map<string, Mark>> = {
+    session: new Map(),
+    user: new Map(),
+    tenant: new Map(),
+    membership: new Map(),
+  };
+
+  readonly #keptMs: number;
+
+  /** How long to keep what comes without an end: as long as a token can live. */
+  constructor(keptMs: number) {
+    this.#keptMs = keptMs;
+  }
+
+  /** One revocation as a key of the change log: it says all, so that whoever reads it need not ask the table. */
+  static keyOf(kind: RevokedKind, clerkId: string, notBefore: number | null): string {
+    return `${kind} ${clerkId} ${notBefore ?? ''}`;
+  }
+
+  get size(): number {
+    return Object.values(this.#marks).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  refuses(claims: Claims): boolean {
+    return revocableOf(claims).some(({ kind, clerkId }) => this.#refuses(kind, clerkId, claims.iat));
+  }
+
+  add(revocation: Revoked & { notBefore?: number | null; expiresAt?: Date }): void {
+    const { kind, clerkId, expiresAt } = revocation;
+    const known = this.#marks[kind].get(clerkId);
+    const notBefore = Math.max(revocation.notBefore ?? Number.POSITIVE_INFINITY, known?.notBefore ?? 0);
+    const until = Math.max(expiresAt?.getTime() ?? Date.now() + this.#keptMs, known?.expiresAt ?? 0);
+    this.#marks[kind].set(clerkId, { notBefore, expiresAt: until });
+  }
+
+  addKey(key: string): void {
+    const [kind = '', clerkId = '', notBefore] = key.split(' ');
+    this.add({ kind: kind as RevokedKind, clerkId, notBefore: notBefore ? Number(notBefore) : null });
+  }
+
+  forgetExpired(now: number): void {
+    for (const marks of Object.values(this.#marks))
+      for (const [clerkId, { expiresAt }] of marks) if (expiresAt <= now) marks.delete(clerkId);
+  }
+
+  #refuses(kind: RevokedKind, clerkId: string, iat: number): boolean {
+    const mark = this.#marks[kind].get(clerkId);
+    return mark !== undefined && iat < mark.notBefore;
+  }
+}
+
+/** All whose revocation refuses the token. */
+export function revocableOf(claims: Claims): Revoked[] {
+  const { sid, sub } = claims;
+  const own: Revoked[] = [
+    { kind: 'session', clerkId: sid },
+    { kind: 'user', clerkId: sub },
+  ];
+  const tenantId = activeOrganizationOf(claims)?.clerkId;
+  if (tenantId === undefined) return own;
+  return [
+    ...own,
+    { kind: 'tenant', clerkId: tenantId },
+    { kind: 'membership', clerkId: membershipKey({ userId: sub, tenantId }) },
+  ];
+}
+
+/** Neither id has a slash, and a key of the change log has no spaces within. */
+export function membershipKey({ userId, tenantId }: { userId: string; tenantId: string }): string {
+  return `${userId}/${tenantId}`;
+}
