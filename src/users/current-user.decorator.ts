@@ -1,8 +1,8 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { createParamDecorator, type ExecutionContext, Injectable, type PipeTransform } from '@nestjs/common';
 import { type Principal, principalIn } from '../auth/index.ts';
-import type { User } from './user.entity.ts';
-import { mergeSnapshot } from './user-snapshot.ts';
+import { mergeRow } from '../database/index.ts';
+import { User } from './user.entity.ts';
 import { UsersService } from './users.service.ts';
 
 @Injectable()
@@ -13,7 +13,8 @@ class CurrentUserPipe implements PipeTransform<Principal, Promise<User>> {
   ) {}
 
   async transform(principal: Principal): Promise<User> {
-    return mergeSnapshot(this.em, await this.users.findOrCreate(principal));
+    const { row } = await this.users.findOrCreate(principal);
+    return mergeRow(this.em, User, row);
   }
 }
 

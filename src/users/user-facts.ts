@@ -1,7 +1,8 @@
 import type { Claims } from '../auth/index.ts';
 import type { ClerkUser } from '../clerk/index.ts';
+import { storableText } from '../database/index.ts';
 
-const MAX_TEXT = 1000;
+type PublicUserData = Pick<ClerkUser, 'first_name' | 'last_name' | 'image_url'> & { user_id: string };
 
 /** What Clerk says of a user, in our words: the input of `mirror`. */
 export interface UserFacts {
@@ -22,10 +23,10 @@ export interface UserFacts {
 export function factsOfClaims(claims: Claims): UserFacts {
   return {
     clerkId: claims.sub,
-    externalId: text(claims.external_id),
-    email: text(claims.email),
-    name: text(claims.name),
-    imageUrl: text(claims.image_url),
+    externalId: storableText(claims.external_id),
+    email: storableText(claims.email),
+    name: storableText(claims.name),
+    imageUrl: storableText(claims.image_url),
     banned: false,
     locked: false,
     deprovisioned: false,
@@ -39,20 +40,19 @@ export function factsOfUser(user: ClerkUser, eventId = ''): UserFacts {
   const primary = user.email_addresses?.find(({ id }) => id === user.primary_email_address_id);
   return {
     clerkId: user.id,
-    externalId: text(user.external_id),
-    email: text(primary?.email_address),
-    name: text([user.first_name, user.last_name].filter(Boolean).join(' ')),
-    imageUrl: text(user.image_url),
+    externalId: storableText(user.external_id),
+    email: storableText(primary?.email_address),
+    name: storableText([user.first_name, user.last_name].filter(Boolean).join(' ')),
+    imageUrl: storableText(user.image_url),
     banned: user.banned ?? false,
     locked: user.locked ?? false,
     deprovisioned: user.deprovisioned ?? false,
-    updatedAt: user.updated_at,
+    updatedAt: user.updated_at ?? 0,
     eventId,
   };
 }
 
-/** A text that PostgreSQL can hold, else null. */
-function text(value: unknown): string | null {
-  if (typeof value !== 'string' || value === '' || value.includes('\0') || !value.isWellFormed()) return null;
-  return value.slice(0, MAX_TEXT);
+/** From a user inside an event of something else: a claim, since it has no time of its own. */
+export function factsOfPublicData({ user_id: id, first_name, last_name, image_url }: PublicUserData): UserFacts {
+  return factsOfUser({ id, first_name, last_name, image_url });
 }

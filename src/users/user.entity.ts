@@ -1,14 +1,12 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { v7 as uuidv7 } from 'uuid';
+import { mirrored } from '../clerk/mirrored.entity.ts';
+import { id, times } from '../database/columns.entity.ts';
 
 const UserSchema = defineEntity({
   name: 'User',
   tableName: 'users',
   properties: {
-    id: p
-      .uuid()
-      .primary()
-      .onCreate(() => uuidv7()),
+    id,
     clerkId: p.text().unique(),
     externalId: p.text().nullable(),
     /** Not unique, and nobody is found by it. */
@@ -23,15 +21,8 @@ const UserSchema = defineEntity({
     deprovisionedAt: p.datetime().nullable(),
     /** A tombstone: the row stays, so that nothing brings the user back. */
     deletedAt: p.datetime().nullable(),
-    /** Clerk's time of what the row shows, in milliseconds; 0: known from claims alone. */
-    clerkUpdatedAt: p.bigint('number').default(0),
-    /** The event that told us; breaks the tie between equal times. */
-    clerkEventId: p.text().default(''),
-    createdAt: p.datetime().defaultRaw('now()'),
-    updatedAt: p
-      .datetime()
-      .defaultRaw('now()')
-      .onUpdate(() => new Date()),
+    ...mirrored,
+    ...times,
   },
   uniques: [{ name: 'users_external_id_living', properties: ['externalId'], where: 'deleted_at is null' }],
 });

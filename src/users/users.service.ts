@@ -1,19 +1,16 @@
 import { EntityManager, LockMode } from '@mikro-orm/postgresql';
-import { Injectable, Logger } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { type Claims, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
-import { ChangeLog, isDatabaseUnavailable, Remembered, transaction } from '../database/index.ts';
+import { announceUpdates, ChangeLog, Followed, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { type ProfileChanges, User } from './user.entity.ts';
-import { USER_CHANGED } from './user-changes.service.ts';
 import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
-import { UserMirror } from './user-mirror.service.ts';
+import { USER_CHANGED, UserMirror } from './user-mirror.service.ts';
 import { loadSnapshot, type UserSnapshot } from './user-snapshot.ts';
 
 const MAX_SNAPSHOTS = 10_000;
-/** With neither change log nor tables to read, what is remembered serves this long. */
-const MAX_SILENCE_MS = 10_000;
 /** Between two tries to complete the profile of one user. */
 const COMPLETION_PAUSE_MS = 10_000;
 /** How long a user whom Clerk does not know is not asked for again. */
@@ -21,27 +18,27 @@ const ABSENCE_MS = 60_000;
 
 /** The people who sign in: found or created, known from memory, never twice. */
 @Injectable()
-export class UsersService implements UserStates {
+export class UsersService implements UserStates, BeforeApplicationShutdown {
   readonly #logger = new Logger(UsersService.name);
-  readonly #snapshots = new Remembered<UserSnapshot>(MAX_SNAPSHOTS, (clerkId) => loadSnapshot(this.em.fork(), clerkId));
+  readonly #snapshots: Followed<UserSnapshot>;
   readonly #creating = new Map<string, Promise<void>>();
   readonly #absent = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: ABSENCE_MS });
+  readonly #completing = new Set<Promise<void>>();
   readonly #completed = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: COMPLETION_PAUSE_MS });
 
   constructor(
     private readonly em: EntityManager,
     private readonly clerk: ClerkApi,
-    private readonly changes: ChangeLog,
     private readonly mirror: UserMirror,
+    changes: ChangeLog,
   ) {
-    changes.listen(USER_CHANGED, {
-      one: (clerkId) => this.#snapshots.forget(clerkId),
-      all: () => this.#snapshots.forgetAll(),
-    });
+    const load = (clerkId: string) => loadSnapshot(em.fork(), clerkId);
+    announceUpdates(em, changes, { entity: User, topic: USER_CHANGED, keyOf: (user) => user.clerkId });
+    this.#snapshots = new Followed(changes, { topic: USER_CHANGED, max: MAX_SNAPSHOTS, load });
   }
 
   isRefused(claims: Claims): boolean | Promise<boolean> {
-    const known = this.changes.isCurrent ? this.#snapshots.peek(claims.sub) : undefined;
+    const known = this.#snapshots.peek(claims.sub);
     return known ? known.isRefused : this.#findOrCreate(claims).then(({ isRefused }) => isRefused);
   }
 
@@ -63,20 +60,13 @@ export class UsersService implements UserStates {
     return this.#reload(clerkId);
   }
 
-  async #findOrCreate(claims: Claims): Promise<UserSnapshot> {
-    return (await this.#find(claims.sub)) ?? this.#create(claims);
+  /** What nobody waits for ends while the database is still open. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all(this.#completing);
   }
 
-  /** From memory while the change log is followed, else from the table, else for a while from memory. */
-  async #find(clerkId: string): Promise<UserSnapshot | undefined> {
-    if (this.changes.isCurrent) return this.#snapshots.get(clerkId);
-    try {
-      return await this.#snapshots.refresh(clerkId);
-    } catch (error) {
-      const known = this.changes.silentForMs < MAX_SILENCE_MS ? this.#snapshots.peek(clerkId) : undefined;
-      if (!known || !isDatabaseUnavailable(error)) throw error;
-      return known;
-    }
+  async #findOrCreate(claims: Claims): Promise<UserSnapshot> {
+    return (await this.#snapshots.find(claims.sub)) ?? this.#create(claims);
   }
 
   /** One creation for all requests of a new user: so Clerk is asked once. */
@@ -88,11 +78,13 @@ export class UsersService implements UserStates {
     } finally {
       if (this.#creating.get(claims.sub) === running) this.#creating.delete(claims.sub);
     }
-    return (await this.#find(claims.sub)) ?? this.#reload(claims.sub);
+    return (await this.#snapshots.find(claims.sub)) ?? this.#reload(claims.sub);
   }
 
   /** A token outlives its user by a minute: one that Clerk does not know any more is not made. */
   async #firstSight(claimed: UserFacts): Promise<void> {
+    // whoever found nothing may have looked before the row was there, and come here after it was made
+    if (await this.#snapshots.reload(claimed.clerkId)) return;
     const user = claimed.email === null ? await this.#ask(claimed.clerkId) : 'away';
     if (user === 'absent') throw new Problem('token_revoked');
     await this.#mirror(user === 'away' ? claimed : factsOfUser(user));
@@ -109,7 +101,10 @@ export class UsersService implements UserStates {
   #completeLater(clerkId: string): void {
     if (this.#completed.has(clerkId)) return;
     this.#completed.set(clerkId, true);
-    this.#complete(clerkId).catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${error.message}`));
+    const completing = this.#complete(clerkId)
+      .catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${error.message}`))
+      .finally(() => this.#completing.delete(completing));
+    this.#completing.add(completing);
   }
 
   async #complete(clerkId: string): Promise<void> {
@@ -122,8 +117,7 @@ export class UsersService implements UserStates {
   }
 
   async #reload(clerkId: string): Promise<UserSnapshot> {
-    this.#snapshots.forget(clerkId);
-    const snapshot = await this.#snapshots.refresh(clerkId);
+    const snapshot = await this.#snapshots.reload(clerkId);
     if (!snapshot) throw new Problem('token_revoked');
     return snapshot;
   }
