@@ -1,0 +1,10 @@
+export { ActiveTenant, CurrentTenant } from './current-tenant.decorator.ts';
+export { Membership } from './membership.entity.ts';
+export { MembershipMirror } from './membership-mirror.service.ts';
+export { MembershipSubject } from './membership-subject.ts';
+export { nameOfTenant, Tenant } from './tenant.entity.ts';
+export { TenantGuard } from './tenant.guard.ts';
+export { TenantMirror } from './tenant-mirror.service.ts';
+export type { TenantSnapshot } from './tenant-snapshot.ts';
+export { tenantSubject } from './tenant-subject.ts';
+export { TenantsModule } from './tenants.module.ts';

@@ -1,0 +1,79 @@
+import { EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { ClerkApi, ClerkOrganizations, clerkDeadline } from '../clerk/index.ts';
+import { asTenant, transaction } from '../database/index.ts';
+import { Problem } from '../http/index.ts';
+import type { User } from '../users/index.ts';
+import { ADMIN, requireAdmin } from './admins.ts';
+import { MembershipMirror } from './membership-mirror.service.ts';
+import { Tenant } from './tenant.entity.ts';
+import { ANSWER, factsOfOrganization } from './tenant-facts.ts';
+import { TenantMirror } from './tenant-mirror.service.ts';
+import type { TenantSnapshot } from './tenant-snapshot.ts';
+import type { NewTenant, TenantChanges } from './tenants.schemas.ts';
+import { TenantsService } from './tenants.service.ts';
+
+/** Makes, changes and deletes tenants: at Clerk, whose answer is mirrored. */
+@Injectable()
+export class TenantChangesService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly api: ClerkApi,
+    private readonly clerk: ClerkOrganizations,
+    private readonly mirror: TenantMirror,
+    private readonly memberships: MembershipMirror,
+    private readonly tenants: TenantsService,
+  ) {}
+
+  /** With the user as its admin. Throws `permission_required` where Clerk lets this user make none. */
+  async create(user: User, { name, slug }: NewTenant): Promise<TenantSnapshot> {
+    await this.#requireCreator(user);
+    const answer = await this.clerk.create({ name, slug, createdBy: user.clerkId });
+    await transaction(this.em.fork(), async (em) => {
+      await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
+      const { id: tenantId } = await em.findOneOrFail(Tenant, { clerkId: answer.id });
+      const ids = { tenantId, userId: user.id };
+      await asTenant(em, tenantId, (own) => this.memberships.meet(own, ids, { role: ADMIN, issuedAt: 0 }));
+    });
+    return this.tenants.reload(answer.id);
+  }
+
+  /** Name and slug are Clerk's, settings are ours. For an admin. */
+  async change(tenant: Tenant, admin: User, { settings, ...facts }: TenantChanges): Promise<TenantSnapshot> {
+    await this.#requireAdmin(tenant, admin);
+    const answer = Object.keys(facts).length > 0 ? await this.clerk.update(tenant.clerkId, facts) : undefined;
+    await transaction(this.em.fork(), async (em) => {
+      if (answer) await this.mirror.mirror(em, factsOfOrganization(answer, ANSWER));
+      const row = await em.findOneOrFail(Tenant, { id: tenant.id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (settings) row.settings = settings;
+    });
+    return this.tenants.reload(tenant.clerkId);
+  }
+
+  /** For an admin, where Clerk lets admins do it. */
+  async delete(tenant: Tenant, admin: User): Promise<void> {
+    await this.#requireAdmin(tenant, admin);
+    const until = clerkDeadline();
+    const { admin_delete_enabled: isAllowed } = await this.clerk.get(tenant.clerkId, until);
+    if (isAllowed === false) throw new Problem('permission_required', { detail: 'Admins may not delete this tenant.' });
+    await this.clerk.delete(tenant.clerkId, until);
+    await transaction(this.em.fork(), (em) =>
+      this.mirror.delete(em, { clerkId: tenant.clerkId, deletedAt: Date.now(), eventId: ANSWER }),
+    );
+  }
+
+  async #requireAdmin(tenant: Tenant, admin: User): Promise<void> {
+    await transaction(this.em, (em) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id }));
+  }
+
+  /** What Clerk's own pages would check; its Backend API does not. */
+  async #requireCreator({ clerkId }: User): Promise<void> {
+    const user = await this.api.findUser(clerkId);
+    if (user === 'away') throw new Problem('unavailable');
+    if (user === 'absent') throw new Problem('token_revoked');
+    const limit = user.create_organizations_limit || Number.POSITIVE_INFINITY;
+    const made = await this.em.fork().count(Tenant, { createdBy: clerkId, deletedAt: null });
+    if (user.create_organization_enabled === false || made >= limit)
+      throw new Problem('permission_required', { detail: 'You may not create another tenant.' });
+  }
+}

@@ -1,0 +1,45 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type ClerkOrganization, type ClerkReader, GlobalSubject, type Subject, walkByOffset } from '../clerk/index.ts';
+import { transaction } from '../database/index.ts';
+import type { MembershipMirror } from './membership-mirror.service.ts';
+import { Tenant } from './tenant.entity.ts';
+import { factsOfOrganization, type TenantFacts } from './tenant-facts.ts';
+import type { TenantMirror } from './tenant-mirror.service.ts';
+
+/** Organizations, as they are reconciled. With one that is brought back its memberships are, as far as Clerk has them. */
+export function tenantSubject(
+  em: EntityManager,
+  reader: ClerkReader,
+  mirror: TenantMirror,
+  memberships: MembershipMirror,
+): Subject<ClerkOrganization> {
+  return new GlobalSubject<Tenant, ClerkOrganization, TenantFacts>(em, {
+    name: 'organizations',
+    prefix: 'org_',
+    entity: Tenant,
+    count: (signal) => reader.countOrganizations(signal),
+    walk: ({ signal, ...bounds }) =>
+      walkByOffset((offset) => reader.organizations(offset, signal), { ...bounds, keyOf: ({ id }) => id }),
+    listOf: (ids, signal) => reader.organizationsOf(ids, signal),
+    find: (id, signal) => reader.organization(id, signal),
+    factsOf: factsOfOrganization,
+    shows,
+    mirror,
+    revived: async (id, eventId) => {
+      const list = (offset: number) => reader.membersOf(id, offset);
+      for await (const { items } of walkByOffset(list, { seen: new Set(), keyOf: (each) => each.id }))
+        for (const each of items) await transaction(em.fork(), (own) => memberships.revive(own, each, eventId));
+    },
+  });
+}
+
+/** Who made it is kept where Clerk does not say. */
+function shows(row: Tenant, facts: TenantFacts): boolean {
+  return (
+    row.name === facts.name &&
+    row.slug === facts.slug &&
+    row.imageUrl === facts.imageUrl &&
+    row.maxMembers === facts.maxMembers &&
+    (facts.createdBy === null || row.createdBy === facts.createdBy)
+  );
+}

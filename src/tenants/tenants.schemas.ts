@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { ClerkRole } from '../clerk/index.ts';
+import { StorableSettings, storableText, Time } from '../http/index.ts';
+
+const MAX_NAME = 256;
+/** What Clerk takes: letters, digits and hyphens. */
+const Slug = z
+  .string()
+  .max(MAX_NAME)
+  .regex(/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, 'must be small letters, digits and hyphens');
+
+export const NewTenant = z
+  .strictObject({ name: storableText(MAX_NAME), slug: Slug.optional() })
+  .meta({ id: 'NewTenant' });
+export type NewTenant = z.output<typeof NewTenant>;
+
+export const TenantChanges = z
+  .strictObject({
+    name: storableText(MAX_NAME).optional(),
+    slug: Slug.optional(),
+    settings: StorableSettings.optional(),
+  })
+  .meta({ id: 'TenantChanges' });
+export type TenantChanges = z.output<typeof TenantChanges>;
+
+export const TenantView = z
+  .object({
+    id: z.uuid(),
+    clerkId: z.string(),
+    name: z.string(),
+    slug: z.string().nullable(),
+    imageUrl: z.string().nullable(),
+    settings: z.record(z.string(), z.unknown()),
+    maxMembers: z.int().nullable().meta({ description: 'How many members it may have; null: no limit' }),
+    createdAt: Time,
+  })
+  .meta({ id: 'Tenant' });
+export type TenantView = z.input<typeof TenantView>;
+
+export const MembershipView = z
+  .object({
+    user: z.object({
+      id: z.uuid(),
+      clerkId: z.string(),
+      email: z.string().nullable(),
+      name: z.string().nullable(),
+    }),
+    tenant: z.object({ id: z.uuid(), clerkId: z.string(), name: z.string(), slug: z.string().nullable() }),
+    role: z.string(),
+    createdAt: Time,
+  })
+  .meta({ id: 'Membership' });
+export type MembershipView = z.input<typeof MembershipView>;
+
+export const RoleChange = z.strictObject({ role: ClerkRole }).meta({ id: 'RoleChange' });
+export type RoleChange = z.output<typeof RoleChange>;
+
+export const NewInvitation = z
+  .strictObject({ email: z.email().max(254), role: ClerkRole.default('org:member') })
+  .meta({ id: 'NewInvitation' });
+export type NewInvitation = z.output<typeof NewInvitation>;
+
+export const InvitationView = z
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    role: z.string(),
+    status: z.enum(['pending', 'accepted', 'revoked', 'expired']),
+    expiresAt: Time.nullable(),
+    createdAt: Time,
+  })
+  .meta({ id: 'Invitation' });
+export type InvitationView = z.input<typeof InvitationView>;
