@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Patch, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, type Principal } from '../auth/index.ts';
+import { ActiveTenant, nameOfTenant, type TenantSnapshot } from '../tenants/index.ts';
 import { CurrentUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
 import { Me, MeChanges } from './me.schemas.ts';
 
@@ -12,8 +13,8 @@ export class MeController {
 
   @Get()
   @ApiOkResponse({ standardSchema: Me })
-  async show(@CurrentPrincipal() principal: Principal): Promise<Me> {
-    return toMe(await this.users.findOrCreate(principal), principal);
+  async show(@CurrentPrincipal() principal: Principal, @ActiveTenant() tenant: TenantSnapshot | null): Promise<Me> {
+    return toMe(await this.users.findOrCreate(principal), tenant, principal);
   }
 
   @Patch()
@@ -21,12 +22,20 @@ export class MeController {
   async change(
     @CurrentUser() user: User,
     @CurrentPrincipal() principal: Principal,
+    @ActiveTenant() tenant: TenantSnapshot | null,
     @Body({ schema: MeChanges }) changes: MeChanges,
   ): Promise<Me> {
-    return toMe(await this.users.changeProfile(user, changes), principal);
+    return toMe(await this.users.changeProfile(user, changes), tenant, principal);
   }
 }
 
-function toMe({ row }: UserSnapshot, { impersonatedBy }: Principal): Me {
-  return { user: row, tenant: null, plan: null, features: [], impersonatedBy };
+function toMe({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: Principal): Me {
+  const { impersonatedBy } = principal;
+  return { user: row, tenant: toMeTenant(tenant, principal), plan: null, features: [], impersonatedBy };
+}
+
+function toMeTenant(tenant: TenantSnapshot | null, { organization }: Principal): Me['tenant'] {
+  if (!tenant || !organization) return null;
+  const { role, permissions } = organization;
+  return { ...tenant.row, name: nameOfTenant(tenant.row), role, permissions: [...permissions] };
 }

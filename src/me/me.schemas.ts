@@ -1,6 +1,5 @@
 import { z } from 'zod';
-
-const MAX_SETTINGS_BYTES = 8192;
+import { StorableSettings } from '../http/index.ts';
 
 /** BCP 47, kept in its canonical form: `en`, `pt-BR`. */
 const Locale = z
@@ -11,17 +10,11 @@ const Locale = z
 /** A name of the IANA time zone database: `Europe/Lisbon`. */
 const Timezone = z.string().max(64).refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
 
-const Settings = z
-  .record(z.string(), z.unknown())
-  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_SETTINGS_BYTES, 'must be at most 8 KB of JSON')
-  .refine(isStorable, 'must not contain the character U+0000 or half a surrogate pair')
-  .meta({ description: 'Replaces all settings; at most 8 KB' });
-
 export const MeChanges = z
   .strictObject({
     locale: Locale.nullable().optional(),
     timezone: Timezone.nullable().optional(),
-    settings: Settings.optional(),
+    settings: StorableSettings.optional(),
   })
   .meta({ id: 'MeChanges' });
 export type MeChanges = z.output<typeof MeChanges>;
@@ -75,10 +68,4 @@ function isTimezone(value: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** What PostgreSQL's jsonb refuses. */
-function isStorable(value: unknown): boolean {
-  const content = JSON.stringify(value);
-  return !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab][0-9a-f]{2}|d[c-f][0-9a-f]{2})/i.test(content);
 }
