@@ -1,0 +1,3 @@
+export type { InboxStatus } from './inbox-event.entity.ts';
+export { Replay } from './replay.service.ts';
+export { WebhooksModule } from './webhooks.module.ts';

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { CLERK_EVENTS, type ClerkEvent, ClerkId, ClerkTime, inMilliseconds, isClerkEventType } from '../clerk/index.ts';
+import { Problem } from '../http/index.ts';
+import type { InboxEvent } from './inbox-event.entity.ts';
+
+const Envelope = z.looseObject({
+  type: z.string().regex(/^[\w.:-]{1,100}$/),
+  data: z.custom<Record<string, unknown>>(isRecord),
+  timestamp: ClerkTime.nullish(),
+  instance_id: ClerkId.nullish(),
+});
+type Envelope = z.output<typeof Envelope>;
+
+/** An event as its envelope shows it, whatever its type. */
+export interface ReceivedEvent {
+  readonly id: string;
+  readonly type: string;
+  /** Clerk's time in milliseconds: of the object, else of the envelope, else of the receipt. */
+  readonly at: number;
+  readonly receivedAt: Date;
+  readonly instanceId: string | null;
+  readonly payload: Record<string, unknown>;
+  /** Checked, when its type is one that handlers may ask for. */
+  readonly clerkEvent: ClerkEvent | undefined;
+}
+
+/** Reads what a signature vouches for. Throws `invalid_input` when it is no event, or lacks what its type needs. */
+export function readEvent(id: string, content: unknown, receivedAt: Date): ReceivedEvent {
+  const parsed = Envelope.safeParse(content);
+  if (!parsed.success) throw new Problem('invalid_input', { detail: 'The body is not an event of Clerk.' });
+  const { type, data, timestamp, instance_id: instanceId } = parsed.data;
+  const sentAt = inMilliseconds(timestamp ?? receivedAt.getTime());
+  const at = timeOf(data) ?? timestamp ?? receivedAt.getTime();
+  return {
+    id,
+    type,
+    at,
+    receivedAt,
+    instanceId: instanceId ?? null,
+    payload: keptOf(parsed.data),
+    clerkEvent: isClerkEventType(type) ? checked({ id, type, at, sentAt, data }) : undefined,
+  };
+}
+
+/** An event as it was received, from its row. */
+export function readStored({ id, payload, receivedAt }: InboxEvent): ReceivedEvent {
+  return readEvent(id, payload, receivedAt);
+}
+
+/** The ids of whom and what an event is about, wherever its type has them. */
+export function subjectsOf({ type, payload }: ReceivedEvent) {
+  const data = asRecord(payload.data);
+  const [user, organization, payer] = [data.public_user_data, data.organization, data.payer].map(asRecord);
+  const own = type.split('.')[0];
+  const userId = own === 'user' ? data.id : (data.user_id ?? user?.user_id ?? payer?.user_id);
+  const tenantId =
+    own === 'organization' ? data.id : (data.organization_id ?? organization?.id ?? payer?.organization_id);
+  return { objectId: storable(data.id), userId: storable(userId), tenantId: storable(tenantId) };
+}
+
+function checked({ type, ...event }: Omit<ClerkEvent, 'data'> & { data: object }) {
+  const parsed = CLERK_EVENTS[type].safeParse(event.data);
+  if (!parsed.success) throw new Problem('invalid_input', { detail: `The event lacks what ${type} must have.` });
+  return { ...event, type, data: parsed.data } as ClerkEvent;
+}
+
+function timeOf(data: Record<string, unknown>): number | undefined {
+  const { data: time } = ClerkTime.safeParse(data.updated_at);
+  return time;
+}
+
+/**
+ * What may lie in the table: of mail and text messages the envelope with its ids, since their data holds codes; of
+ * invitations no address, since it holds a ticket.
+ */
+function keptOf(envelope: Envelope): Record<string, unknown> {
+  if (/^(email|sms)\./.test(envelope.type)) {
+    const { id, user_id } = envelope.data;
+    return { ...envelope, data: { id, user_id } };
+  }
+  return /^(organizationInvitation|waitlistEntry|invitation)\./.test(envelope.type)
+    ? (withoutUrls(envelope) as Envelope)
+    : envelope;
+}
+
+function withoutUrls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutUrls);
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Object.entries(value).filter(([key]) => key !== 'url');
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutUrls(inner)]));
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return isRecord(value) ? value : {};
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A text that a column can hold, else null. */
+function storable(value: unknown): string | null {
+  return typeof value === 'string' && /^[\w.:-]{1,200}$/.test(value) ? value : null;
+}
