@@ -9,7 +9,7 @@ import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { VerificationKeys } from '../auth/index.ts';
 import { ChangeLog, DatabaseStartup } from '../database/index.ts';
-import { Problem, Public } from '../http/index.ts';
+import { Metrics, Problem, Public } from '../http/index.ts';
 import { Live, Ready } from './health.schemas.ts';
 
 @Public()
@@ -24,6 +24,7 @@ export class HealthController implements BeforeApplicationShutdown {
     private readonly startup: DatabaseStartup,
     private readonly changes: ChangeLog,
     private readonly keys: VerificationKeys,
+    private readonly metrics: Metrics,
   ) {}
 
   /** Not ready first, so that no new work arrives while what is running finishes. */
@@ -39,7 +40,7 @@ export class HealthController implements BeforeApplicationShutdown {
     return { status: 'ok' };
   }
 
-  /** Requests can be served: else 503, with what is missing in `checks`. */
+  /** Requests can be served: else 503, with what is missing in `checks`. `details` decide nothing. */
   @Get('readyz')
   @ApiOkResponse({ standardSchema: Ready })
   @SerializeOptions({ schema: Ready })
@@ -51,7 +52,7 @@ export class HealthController implements BeforeApplicationShutdown {
         () => this.#check('changes', this.changes.isCurrent, 'the change log cannot be read'),
         () => this.#check('keys', this.keys.areKnown, 'no verification key of Clerk is known'),
       ]);
-      return { status, checks: details };
+      return { status, checks: details, details: (await this.metrics.details()) as Ready['details'] };
     } catch (error) {
       if (!(error instanceof ServiceUnavailableException)) throw error;
       const { details } = error.getResponse() as { details: Ready['checks'] };

@@ -1,0 +1,45 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Controller, Get, Headers, Inject, Res, SerializeOptions } from '@nestjs/common';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { z } from 'zod';
+import { SETTINGS, type Settings } from '../config/index.ts';
+import { ChangeLog } from '../database/index.ts';
+import { Metrics, Problem, Public } from '../http/index.ts';
+
+@Public()
+@ApiTags('health')
+@Controller()
+export class MetricsController {
+  constructor(
+    private readonly metrics: Metrics,
+    @Inject(SETTINGS) private readonly settings: Settings,
+    changes: ChangeLog,
+  ) {
+    metrics.addGauge(
+      'change_log_silent_seconds',
+      'Since the last good read of the change log began; from 2 on every verdict asks the tables',
+      async () => changes.silentForMs / 1000,
+    );
+  }
+
+  /** For Prometheus (text format 0.0.4); behind METRICS_TOKEN where it is set, and in production only then. */
+  @Get('metrics')
+  @ApiOkResponse({ content: { 'text/plain': { schema: { type: 'string' } } } })
+  @SerializeOptions({ schema: z.string() })
+  async show(
+    @Headers('authorization') authorization: string | undefined,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<string> {
+    const { metricsToken, production } = this.settings;
+    if (metricsToken && !isSame(authorization, `Bearer ${metricsToken}`)) throw new Problem('token_invalid');
+    if (!metricsToken && production) throw new Problem('not_found');
+    response.type(this.metrics.registry.contentType);
+    return this.metrics.registry.metrics();
+  }
+}
+
+function isSame(given: string | undefined, expected: string): boolean {
+  const digest = (value: string) => createHash('sha256').update(value).digest();
+  return given !== undefined && timingSafeEqual(digest(given), digest(expected));
+}
