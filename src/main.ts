@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { createApp } from './app.ts';
-import { readSettings, SettingsError } from './config/index.ts';
-import { WrongRoleError } from './database/index.ts';
+import { readSettings } from './config/index.ts';
+import { endWith } from './explain.ts';
 
 try {
   const settings = readSettings();
@@ -9,14 +9,5 @@ try {
   app.enableShutdownHooks();
   await app.listen(settings.port, settings.host);
 } catch (error) {
-  console.error(explain(error));
-  process.exit(1);
-}
-
-/** What an operator can mend gets its sentence; anything else its stack. */
-function explain(error: unknown): unknown {
-  if (error instanceof SettingsError || error instanceof WrongRoleError) return error.message;
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (code === 'EADDRINUSE') return `PORT: ${port} is already in use; set another, or stop what listens there`;
-  return error;
+  endWith(error);
 }

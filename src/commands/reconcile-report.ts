@@ -1,0 +1,145 @@
+import {
+  FINDINGS,
+  type Finding,
+  type FindingKind,
+  type List,
+  type Outcome,
+  type ReconcileOptions,
+  type SubjectName,
+  type Tally,
+  type Watch,
+} from '../clerk/index.ts';
+import { type Progress, progressOn, type Terminal } from './progress.ts';
+
+/** Data goes to one, what it is doing to the other. */
+export interface Output {
+  stdout: NodeJS.WritableStream;
+  stderr: Terminal;
+}
+
+type Counts = Record<FindingKind, number>;
+
+/** Of more the count tells. */
+const SHOWN = 20;
+const COMMAND = 'npm run clerk:reconcile --';
+
+/** What --apply repairs. */
+const DRIFTS: FindingKind[] = ['missing', 'stale', 'orphaned'];
+
+const LABELS: Record<FindingKind, string> = {
+  missing: 'missing here',
+  stale: 'stale',
+  orphaned: 'orphaned, not at Clerk any more',
+  revivable: 'deleted here, alive at Clerk',
+  unconfirmed: 'not in a list of Clerk, but not said to be gone',
+  skipped: 'skipped, newer here or changed since the run began',
+};
+
+/** Tells a run to its operator: ids and counts, never names or addresses. */
+export class Report implements Watch {
+  readonly #output: Output;
+  readonly #options: ReconcileOptions & { json: boolean };
+  readonly #progress: Progress;
+
+  constructor(output: Output, options: ReconcileOptions & { json: boolean }) {
+    this.#output = output;
+    this.#options = options;
+    this.#progress = progressOn(output.stderr);
+  }
+
+  goesOn(began: Date): void {
+    this.#progress.note(`Going on with the run that began at ${began.toISOString()} and was stopped`);
+  }
+
+  walks({ subject, of, unit, total, done }: List): void {
+    this.#progress.end();
+    const isTheirs = of === 'theirs';
+    this.#progress.note(
+      isTheirs ? `Comparing Clerk's ${subject} with ours` : `Looking for ${subject} that Clerk lacks`,
+    );
+    this.#progress.begin(unit, total, done);
+  }
+
+  walked(done: number): void {
+    this.#progress.at(done);
+  }
+
+  found(subject: SubjectName, { kind, id }: Finding): void {
+    if (this.#options.json) this.#line(JSON.stringify({ subject, kind, id }));
+  }
+
+  revived(id: string): void {
+    this.#line(this.#options.json ? JSON.stringify({ revived: id }) : `${id} is alive here again`);
+  }
+
+  /** Answers the exit code. */
+  ended({ end, tallies }: Outcome): number {
+    this.close();
+    const { applies: applied, json } = this.#options;
+    const counts = sumOf([...tallies.values()].map(countsOf));
+    const subjects = Object.fromEntries([...tallies].map(([subject, tally]) => [subject, countsOf(tally)]));
+    const lines = json
+      ? [JSON.stringify({ end, applied, counts, subjects })]
+      : [...[...tallies].flatMap(([subject, tally]) => linesOf(subject, tally)), this.#lastLine(end, counts)];
+    for (const line of lines) this.#line(line);
+    return end === 'done' && (!applied || counts.unconfirmed === 0) ? 0 : 1;
+  }
+
+  close(): void {
+    this.#progress.end();
+  }
+
+  #lastLine(end: Outcome['end'], { missing, stale, orphaned, revivable, unconfirmed, skipped }: Counts): string {
+    const { applies, maxDeletions } = this.#options;
+    if (end === 'interrupted') return 'Stopped; run the same command again to go on.';
+    if (end === 'too-many')
+      return `Nothing was deleted: ${count(orphaned)} orphans are more than ${maxDeletions}. To delete them: ${COMMAND} --apply --max-deletions ${orphaned}`;
+    if (missing + stale + orphaned === 0) return 'Nothing to do.';
+    const isLeft = revivable + unconfirmed + skipped > 0;
+    if (applies) return isLeft ? 'What could be repaired was; the rest was left as it is.' : 'All of it was repaired.';
+    return `Nothing was changed. To repair it: ${COMMAND} --apply`;
+  }
+
+  #line(line: string): void {
+    this.#output.stdout.write(`${line}\n`);
+  }
+}
+
+function countsOf(tally: Tally): Counts {
+  return countsBy((kind) => tally[kind].count);
+}
+
+function sumOf(all: Counts[]): Counts {
+  return countsBy((kind) => all.reduce((sum, counts) => sum + counts[kind], 0));
+}
+
+function countsBy(numberOf: (kind: FindingKind) => number): Counts {
+  return Object.fromEntries(FINDINGS.map((kind) => [kind, numberOf(kind)])) as Counts;
+}
+
+/** What is wrong by kind, and of the rest what there is. */
+function linesOf(subject: SubjectName, tally: Tally): string[] {
+  return FINDINGS.flatMap((kind) =>
+    DRIFTS.includes(kind) || tally[kind].count > 0
+      ? [`${subject} ${labelOf(subject, kind)}: ${count(tally[kind].count)}`, ...idsOf(tally[kind]), ...hintOf(kind)]
+      : [],
+  );
+}
+
+function labelOf(subject: SubjectName, kind: FindingKind): string {
+  return subject === 'memberships' ? LABELS[kind].replace('deleted', 'ended') : LABELS[kind];
+}
+
+function hintOf(kind: FindingKind): string[] {
+  return kind === 'revivable' ? [`  to bring one back: ${COMMAND} --revive ID`] : [];
+}
+
+function idsOf({ count: all, ids }: { count: number; ids: string[] }): string[] {
+  const shown = ids.slice(0, SHOWN);
+  const more = all > shown.length ? [`  and ${count(all - shown.length)} more`] : [];
+  return [...shown.map((id) => `  ${id}`), ...more];
+}
+
+function count(number: number): string {
+  return number.toLocaleString('en');
+}

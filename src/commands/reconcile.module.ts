@@ -1,0 +1,48 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { databaseOf } from '../app.module.ts';
+import { AuthModule } from '../auth/index.ts';
+import { ClerkApi, ClerkBreaker, ClerkReader, InstanceCheck, Reconciliation } from '../clerk/index.ts';
+import { ConfigModule, type Settings } from '../config/index.ts';
+import { Metrics } from '../http/index.ts';
+import { MembershipMirror, MembershipSubject, TenantMirror, tenantSubject } from '../tenants/index.ts';
+import { UserMirror, UsersModule, userSubject } from '../users/index.ts';
+
+/** Not ClerkModule: it would note in the background whichever instance the secret key is of, before that is checked. */
+@Global()
+@Module({
+  providers: [ClerkApi, ClerkBreaker, ClerkReader, InstanceCheck, Metrics],
+  exports: [ClerkApi, ClerkReader, InstanceCheck, Metrics],
+})
+class GroundModule {}
+
+/** Not TenantsModule, whose services write to Clerk. */
+const reconciliation = {
+  provide: Reconciliation,
+  inject: [EntityManager, InstanceCheck, ClerkReader, UserMirror, TenantMirror, MembershipMirror],
+  useFactory: (
+    em: EntityManager,
+    instances: InstanceCheck,
+    reader: ClerkReader,
+    users: UserMirror,
+    tenants: TenantMirror,
+    memberships: MembershipMirror,
+  ) =>
+    new Reconciliation(em, instances, [
+      userSubject(em, reader, users),
+      tenantSubject(em, reader, tenants, memberships),
+      new MembershipSubject(em, reader, memberships),
+    ]),
+};
+
+/** What the reconcile command needs of the application: no server, no jobs, no webhooks. */
+@Module({})
+export class ReconcileModule {
+  static with(settings: Settings): DynamicModule {
+    return {
+      module: ReconcileModule,
+      imports: [ConfigModule.with(settings), databaseOf(settings), GroundModule, AuthModule, UsersModule],
+      providers: [TenantMirror, MembershipMirror, reconciliation],
+    };
+  }
+}

@@ -1,0 +1,2 @@
+/** What is wrong with a command line, in a sentence. */
+export class UsageError extends Error {}

@@ -1,0 +1,79 @@
+import { createApp } from '../app.ts';
+import type { Settings } from '../config/index.ts';
+import { DatabaseStartup } from '../database/index.ts';
+import { Jobs } from '../jobs/index.ts';
+import { Replay } from '../webhooks/index.ts';
+import { printTable } from './table.ts';
+import { UsageError } from './usage-error.ts';
+import type { WebhooksOptions } from './webhooks-options.ts';
+
+const COMMANDS = { list, show, replay: replayAll };
+
+/** Does what was asked, in the application without its server. */
+export async function runWebhooks(settings: Settings, options: WebhooksOptions): Promise<void> {
+  const app = await createApp({ ...settings, logLevel: 'silent' });
+  // a job that ran here would tell nobody of its death
+  app.get(Jobs).runsHere = false;
+  try {
+    await app.init();
+    const { waitingFor } = app.get(DatabaseStartup);
+    if (waitingFor) throw new Error(`Not ready, waiting for ${waitingFor}`);
+    await COMMANDS[options.command as keyof typeof COMMANDS](app.get(Replay), options);
+  } finally {
+    await app.close();
+  }
+}
+
+async function list(replay: Replay, { filter, limit, json }: WebhooksOptions): Promise<void> {
+  const events = await replay.list(filter, limit);
+  if (json) return printJson(events);
+  if (events.length === 0) return console.log('There are no such events.');
+  printTable(
+    ['ID', 'TYPE', 'STATUS', 'OBJECT', 'EVENT TIME', 'DELIVERIES', 'ERROR'],
+    events.map((event) => [
+      event.id,
+      event.type,
+      event.status,
+      event.objectId ?? '',
+      timeOf(event.eventAt),
+      String(event.deliveries),
+      event.error ?? '',
+    ]),
+  );
+}
+
+async function show(replay: Replay, { ids: [id = ''], json }: WebhooksOptions): Promise<void> {
+  const event = await replay.find(id);
+  if (!event) throw new UsageError(`There is no event ${id}.`);
+  const jobs = await replay.deadJobsOf(id);
+  if (json) return printJson([Object.assign({}, event, { deadJobs: jobs })]);
+  const { payload, ...facts } = Object.assign({}, event);
+  for (const [name, value] of Object.entries({ ...facts, eventAt: timeOf(event.eventAt) }))
+    console.log(`${name.padEnd(12)} ${value instanceof Date ? value.toISOString() : (value ?? '')}`);
+  for (const { name, error } of jobs) console.log(`dead job     ${name}: ${error}`);
+  console.log(JSON.stringify(payload, null, 2));
+}
+
+async function replayAll(replay: Replay, { ids, filter, json }: WebhooksOptions): Promise<void> {
+  const chosen = ids.length > 0 ? ids : (await replay.list(filter)).map(({ id }) => id).toReversed();
+  let failed = 0;
+  for (const id of chosen) {
+    const error = await replay.replay(id).then(
+      () => undefined,
+      (reason: Error) => reason.message,
+    );
+    if (error !== undefined) failed++;
+    if (json) printJson([{ id, error: error ?? null }]);
+    else console.log(error === undefined ? `${id} done` : `${id} FAILED: ${error}`);
+  }
+  if (!json) console.log(`${chosen.length - failed} of ${chosen.length} replayed`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+function timeOf(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function printJson(rows: object[]): void {
+  for (const row of rows) console.log(JSON.stringify(row));
+}
