@@ -233,7 +233,11 @@ async function createDatabase(adminUrl: string, databaseUrl: string, passwords: 
   });
   await asAdmin(databaseUrl, async (admin) => {
     const { rowCount } = await admin.query("select 1 from pg_roles where rolname = 'gatehouse'");
-    if (rowCount) return;
+    // a database of an earlier version has roles, and not yet the schema of the jobs
+    if (rowCount) {
+      await admin.query('create schema if not exists pgboss authorization gatehouse_owner');
+      return;
+    }
     const roles = readFileSync(new URL('./roles.sql', import.meta.url), 'utf8');
     const ours = (['gatehouse_owner', 'gatehouse'] as const).map(
       (role) => `alter role ${role} password '${passwords[role]}';`,

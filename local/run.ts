@@ -1,27 +1,29 @@
 /**
  * Runs a command with what stands in where nothing is configured: `node local/run.ts [--serve] COMMAND…`. PostgreSQL
- * when DATABASE_URL is unset; with --serve also a free port, and the local Clerk when no CLERK_* setting is there.
+ * when DATABASE_URL is unset; with --serve also a free port, and the local Clerk when no CLERK_* setting is there; without
+ * it, the settings of the local Clerk that another command serves.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { environment, LOOPBACK_HOSTS, namesOf } from '../src/config/settings.ts';
-import { LocalClerk } from './clerk/local-clerk.ts';
-import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from './clerk/people.ts';
-import { keptSigningKey } from './clerk/signing-key.ts';
+import { SEEDED_USERS } from './clerk/people.ts';
+import { runningClerk } from './clerk/running.ts';
+import { type RunningClerk, startClerk } from './clerk/start.ts';
 import { LOCAL, ROOT } from './paths.ts';
 import { freePort, isFree } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 
 const DEFAULT_PORT = 3000;
-const CLERK_PORT = 4400;
 const READY_POLL_MS = 200;
 const READY_TIMEOUT_MS = 1000;
 
 const [flag, ...rest] = process.argv.slice(2);
 const serves = flag === '--serve';
 const command = serves ? rest : process.argv.slice(2);
+
+const NO_CLERK = 'No local Clerk is running: npm start in another terminal brings one, or set the CLERK_* settings.';
+const isBuilt = (part: string) => part.startsWith('dist/');
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
@@ -36,6 +38,8 @@ try {
 async function run(): Promise<number> {
   if (existsSync(join(ROOT, '.env'))) process.loadEnvFile(join(ROOT, '.env'));
   const env = environment();
+  const missing = serves ? undefined : command.find((part) => isBuilt(part) && !existsSync(join(ROOT, part)));
+  if (missing) throw new Error(`${missing} is not there yet: npm run build makes it, or npm start`);
   if (env.NODE_ENV === 'production') return execute(env);
   const needsClerk = serves && wantsLocalClerk(env);
   if (serves && env.PORT && !(await isFree(Number(env.PORT))))
@@ -43,7 +47,13 @@ async function run(): Promise<number> {
   if (serves) env.PORT ??= String(await freePort(DEFAULT_PORT));
   const postgres = env.DATABASE_URL ? undefined : await startPostgres(join(LOCAL, 'postgres'));
   if (postgres) Object.assign(env, { DATABASE_URL: postgres.url, DATABASE_OWNER_URL: postgres.ownerUrl });
-  const clerk = needsClerk ? await startClerk(env) : undefined;
+  const clerk = needsClerk ? await startClerk(`${addressOf(env)}/webhooks/clerk`) : undefined;
+  if (clerk) Object.assign(env, clerk.env);
+  else if (!serves && namesOf('CLERK_').length === 0) {
+    const running = await runningClerk(join(LOCAL, 'clerk'));
+    if (!running.CLERK_SECRET_KEY && command.some(isBuilt)) console.error(NO_CLERK);
+    Object.assign(env, running);
+  }
   try {
     return await execute(env, clerk);
   } finally {
@@ -65,33 +75,8 @@ function wantsLocalClerk(env: Record<string, string>): boolean {
   return true;
 }
 
-async function startClerk(env: Record<string, string>) {
-  const origin = `http://127.0.0.1:${await freePort(CLERK_PORT)}`;
-  const clerk = new LocalClerk({
-    origin,
-    key: keptSigningKey(join(LOCAL, 'clerk', 'signing-key.pem')),
-    users: SEEDED_USERS,
-    organizations: SEEDED_ORGANIZATIONS,
-  });
-  const server = createServer(clerk.handle);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(Number(new URL(origin).port), '127.0.0.1', resolve);
-  });
-  Object.assign(env, {
-    CLERK_SECRET_KEY: clerk.secretKey,
-    CLERK_PUBLISHABLE_KEY: clerk.publishableKey,
-    CLERK_API_URL: origin,
-    CLERK_ISSUER: origin,
-  });
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { origin, secret: clerk.pageSecret, close };
-}
-
 /** Runs the command to its end and answers its exit code. */
-async function execute(env: Record<string, string>, clerk?: { origin: string; secret: string }): Promise<number> {
+async function execute(env: Record<string, string>, clerk?: RunningClerk): Promise<number> {
   if (stopping.signal.aborted) return 1;
   const [program = '', ...args] = command;
   const child = spawn(program, args, { env, stdio: 'inherit' });
@@ -103,12 +88,8 @@ async function execute(env: Record<string, string>, clerk?: { origin: string; se
   return ended;
 }
 
-async function greet(
-  env: Record<string, string>,
-  clerk: { origin: string; secret: string } | undefined,
-  ended: Promise<number>,
-) {
-  const api = `http://127.0.0.1:${env.PORT ?? DEFAULT_PORT}`;
+async function greet(env: Record<string, string>, clerk: RunningClerk | undefined, ended: Promise<number>) {
+  const api = addressOf(env);
   let over = false;
   const isOver = () => (over = true);
   void ended.then(isOver, isOver);
@@ -119,7 +100,14 @@ async function greet(
   console.log(`The LOCAL CLERK is on: it signs anybody in on this machine, without a password.
 Pick a person at ${clerk.origin}/#secret=${clerk.secret}&api=${encodeURIComponent(api)}
 or try this line:\n
-curl -s ${api}/v1/me -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' -d user_id=${SEEDED_USERS[0]?.id})"\n`);
+curl -s ${api}/v1/me -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' -d user_id=${SEEDED_USERS[0]?.id})"\n
+What changes a person there is sent to ${api}/webhooks/clerk as Clerk sends its events.\n`);
+}
+
+/** Where this machine reaches the server. */
+function addressOf({ HOST, PORT }: Record<string, string>): string {
+  const host = HOST && LOOPBACK_HOSTS.includes(HOST) ? HOST : '127.0.0.1';
+  return `http://${host.includes(':') ? `[${host}]` : host}:${PORT ?? DEFAULT_PORT}`;
 }
 
 async function isReady(api: string): Promise<boolean> {

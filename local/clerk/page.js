@@ -1,18 +1,12 @@
-// The secret and the address of the API come in the fragment of the printed link, which no server sees.
-const fragment = new URLSearchParams(location.hash.slice(1));
-const api = fragment.get('api') ?? 'http://127.0.0.1:3000';
-const headers = { 'x-local-secret': fragment.get('secret') ?? '' };
-const main = document.querySelector('main');
-const output = document.querySelector('output');
+import { organizationCard } from './page-organizations.js';
+import { api, ask, button, card, change, line, show } from './page-parts.js';
 
-const show = (text) => {
-  output.hidden = false;
-  output.textContent = text;
-};
+const main = document.querySelector('main');
 
 async function token(user, organization) {
   const body = new URLSearchParams({ user_id: user.id, organization_id: organization?.id ?? '' });
-  const response = await fetch('/local/tokens', { method: 'POST', headers, body });
+  const response = await ask('tokens', { method: 'POST', body });
+  await refresh();
   return response.text();
 }
 
@@ -21,33 +15,53 @@ async function copy(text) {
   await navigator.clipboard.writeText(text);
 }
 
-function button(label, onClick) {
-  const element = document.createElement('button');
-  element.textContent = label;
-  element.addEventListener('click', () => onClick().catch((error) => show(String(error))));
-  return element;
-}
-
 function row(user, organization) {
-  const element = document.createElement('p');
-  element.className = 'row';
   const curl = async () => `curl -s ${api}/v1/me -H 'Authorization: Bearer ${await token(user, organization)}'`;
-  element.append(
+  return line(
     button('Copy token', async () => copy(await token(user, organization))),
     button('Copy curl', async () => copy(await curl())),
     organization ? `in ${organization.name}, ${organization.role}` : 'with no organization',
   );
-  return element;
 }
 
-function card(user) {
-  const element = document.createElement('article');
-  const title = document.createElement('h2');
-  title.textContent = `${user.name} (${user.email})`;
-  element.append(title, row(user), ...user.organizations.map((organization) => row(user, organization)));
-  return element;
+async function rename(user) {
+  const name = prompt('First and last name', user.name);
+  if (name === null) return;
+  const [first, ...last] = name.trim().split(/\s+/);
+  await change('PATCH', `users/${user.id}`, { first_name: first ?? '', last_name: last.join(' ') });
 }
 
-const response = await fetch('/local/people', { headers });
-if (response.ok) main.append(...(await response.json()).map(card));
-else show('This page needs the link that npm start printed: the part after # is its key.');
+async function found(user) {
+  const name = prompt('Name of the organization');
+  if (name) await change('POST', 'organizations', { name, created_by: user.id });
+}
+
+function changes(user) {
+  const ban = user.banned ? 'unban' : 'ban';
+  return line(
+    button(user.banned ? 'Unban' : 'Ban', () => change('POST', `users/${user.id}/${ban}`)),
+    button(`Sign out everywhere (${user.sessions})`, () => change('POST', `users/${user.id}/sign-out`)),
+    button('Change name', () => rename(user)),
+    button('Create organization', () => found(user)),
+    button('Delete', () => change('DELETE', `users/${user.id}`)),
+  );
+}
+
+function personCard(user) {
+  const organizations = user.organizations.map((organization) => row(user, organization));
+  const heading = `${user.name} (${user.email ?? user.id})${user.banned ? ', banned' : ''}`;
+  return card(heading, row(user), ...organizations, changes(user));
+}
+
+async function refresh() {
+  const paths = ['people', 'organizations?limit=500', 'organization_invitations?status=pending&limit=500'];
+  const responses = await Promise.all(paths.map((path) => ask(path)));
+  const [people, organizations, invitations] = await Promise.all(responses.map((response) => response.json()));
+  main.replaceChildren(
+    ...people.map(personCard),
+    ...organizations.data.map((organization) => organizationCard(organization, people, invitations.data)),
+  );
+}
+
+addEventListener('changed', () => void refresh().catch((error) => show(String(error))));
+await refresh().catch(() => show('This page needs the link that npm start printed: the part after # is its key.'));
