@@ -6,7 +6,7 @@ import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 
 /** Every route that answers callers without a token. */
-const OPEN_ROUTES = ['GET healthz', 'GET problems/:code', 'GET readyz'];
+const OPEN_ROUTES = ['GET healthz', 'GET metrics', 'GET problems/:code', 'GET readyz', 'POST webhooks/clerk'];
 
 interface Route {
   name: string;

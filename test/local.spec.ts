@@ -121,8 +121,9 @@ describe('the local Clerk', () => {
   });
 
   it.each([
-    ['GET', '/v1/organizations'],
-    ['POST', '/v1/users'],
+    ['GET', '/v1/organization_roles'],
+    ['POST', '/v1/organizations/org_x/domains'],
+    ['GET', '/v1/users/count/more'],
     ['POST', '/api_keys/verify'],
     ['POST', '/m2m_tokens/verify'],
     ['GET', '/nothing/here'],
@@ -232,7 +233,7 @@ describe('the local Clerk', () => {
       ],
       [
         'what it does not have',
-        () => sdk().organizations.getOrganizationList(),
+        () => sdk().invitations.getInvitationList(),
         { status: 501, errors: [{ code: 'not_implemented' }] },
       ],
     ])("is Clerk's error for %s", async (_what, work, expected) => {
@@ -292,6 +293,8 @@ describe('the signing key of a clone', () => {
 
 /** Prints the environment it was given. */
 const TELL = [process.execPath, '-e', 'console.log(JSON.stringify(process.env))'];
+
+const AND_WAIT = [process.execPath, '-e', 'console.log(JSON.stringify(process.env)); setInterval(() => {}, 1000)'];
 
 /** A clone with state of its own, so that a running `npm start` is not disturbed. */
 class Clone {
@@ -516,6 +519,39 @@ describe('local/run.ts', () => {
     expect(first.kid).toMatch(/^ins_/);
     expect(second.kid).toBe(first.kid);
     expect(second.secret).not.toBe(first.secret);
+  });
+
+  it('tells other commands of the clone how to reach its Clerk while it runs, and nobody else', async () => {
+    const file = join(clone.folder, '.local/clerk/running.json');
+    expect(clerkSettingsOf(await clone.run(TELL, { DATABASE_URL }))).toEqual([]);
+    const server = clone.start(['--serve', ...AND_WAIT], { DATABASE_URL });
+    await server.says(/^{.*}$/m);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const other = await clone.run(TELL, { DATABASE_URL });
+    expect(clerkSettingsOf(other).toSorted()).toEqual(clerkSettingsOf(server).toSorted());
+    expect(other.environment).toMatchObject({ CLERK_SECRET_KEY: server.environment.CLERK_SECRET_KEY });
+    expect(clerkSettingsOf(await clone.run(TELL, { DATABASE_URL, NODE_ENV: 'production' }))).toEqual([]);
+    const real = { CLERK_SECRET_KEY: 'sk_test_real' };
+    expect(clerkSettingsOf(await clone.run(TELL, { DATABASE_URL, ...real }))).toEqual(Object.keys(real));
+    await server.end();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('does not believe what a Clerk left behind that was killed', async () => {
+    const left = { CLERK_SECRET_KEY: 'sk_test_x', CLERK_API_URL: `http://127.0.0.1:${await freePort()}` };
+    const file = join(clone.folder, '.local/clerk/running.json');
+    for (const content of [JSON.stringify(left), '{"CLERK_']) {
+      writeFileSync(file, content);
+      expect(clerkSettingsOf(await clone.run(TELL, { DATABASE_URL }))).toEqual([]);
+    }
+  });
+
+  it('signs events with the same secret after a restart', async () => {
+    const told = async () => (await clone.run(['--serve', ...TELL], { DATABASE_URL })).environment;
+    const [first, second] = [await told(), await told()];
+    expect(first.CLERK_WEBHOOK_SIGNING_SECRET).toMatch(/^whsec_[A-Za-z0-9+/]{32}$/);
+    expect(second.CLERK_WEBHOOK_SIGNING_SECRET).toBe(first.CLERK_WEBHOOK_SIGNING_SECRET);
+    expect(statSync(join(clone.folder, '.local/clerk/webhook-secret')).mode & 0o777).toBe(0o600);
   });
 
   it('brings a PostgreSQL where no DATABASE_URL is set, and stops it when the command has ended', async () => {

@@ -1,14 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { ormOptions } from '../mikro-orm.config.ts';
+import { ormOptions, ownerOptions } from '../mikro-orm.config.ts';
 import { migrate, pendingMigrations } from '../src/database/migrations.ts';
+import { asEachTenant, reference, referenceInTenant } from '../src/database/tenant-migration.ts';
 import { onClose } from './support/closing.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
 const LEDGER = 'mikro_orm_migrations';
 
 async function asOwnerOf(database: TestDatabase): Promise<MikroORM> {
-  const options = ormOptions(database.ownerUrl);
+  const options = ownerOptions(database.ownerUrl);
   const orm = await MikroORM.init({ ...options, migrations: { ...options.migrations, silent: true } });
   onClose(() => orm.close());
   return orm;
@@ -32,12 +33,16 @@ async function schemaOf(database: TestDatabase): Promise<object[]> {
     order by 1, 2, 3`);
 }
 
+/** Less the foreign keys that migrations write by hand, which the ORM would drop: it is not told of them. */
+const withoutReferences = (sql: string) =>
+  sql.replaceAll(/alter table "\w+" drop constraint "\w+_reference";\s*/g, '').trim();
+
 const tablesIn = (schema: object[]) => new Set(schema.map((row) => (row as { at: string }).at));
 
 describe('the migrations', () => {
   it('make the schema that the entities declare', async () => {
     const orm = await asOwnerOf(await createDatabase());
-    expect(await orm.schema.getUpdateSchemaSQL({ wrap: false })).toBe('');
+    expect(withoutReferences(await orm.schema.getUpdateSchemaSQL({ wrap: false }))).toBe('');
   });
 
   it('are all applied to the database that tests clone', async () => {
@@ -67,14 +72,14 @@ describe('the migrations', () => {
 
   it('make the same schema on an empty database, once, however many apply them together', async () => {
     const [migrated, empty] = [await createDatabase(), await createDatabase({ empty: true })];
-    const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(ormOptions(empty.ownerUrl))));
+    const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(ownerOptions(empty.ownerUrl))));
     expect(applied.filter((names) => names.length > 0)).toHaveLength(1);
     expect(await schemaOf(empty)).toEqual(await schemaOf(migrated));
   });
 
   it('leave the runtime role what it needs in each table, and no more', async () => {
     const database = await createDatabase({ empty: true });
-    await migrate(ormOptions(database.ownerUrl));
+    await migrate(ownerOptions(database.ownerUrl));
     const rights = await database.query<{ name: string; may: string; owner: string }>(`
       select relname as name, pg_get_userbyid(relowner) as owner,
              (select string_agg(privilege_type, ' ' order by privilege_type)
@@ -88,5 +93,65 @@ describe('the migrations', () => {
     const database = await createDatabase({ empty: true });
     await expect(migrate(ormOptions(database.url))).rejects.toThrow(/permission denied/);
     expect(await schemaOf(database)).toEqual([]);
+  });
+});
+
+describe('a migration that changes rows of tenants', () => {
+  const RENAME = "update projects set name = name || ', renamed'";
+  const namesIn = async (database: TestDatabase) =>
+    (await database.query<{ name: string }>('select name from projects order by name')).map(({ name }) => name);
+
+  /** Two tenants, one of them deleted, with a project each. */
+  async function inhabited(): Promise<[TestDatabase, MikroORM]> {
+    const database = await createDatabase();
+    for (const [name, deletedAt] of [
+      ['ours', null],
+      ['theirs', '2026-01-01'],
+    ])
+      await database.query(
+        `with tenant as (insert into tenants (id, clerk_id, deleted_at) values (gen_random_uuid(), $1, $2) returning id)
+         insert into projects (id, tenant_id, name) select gen_random_uuid(), id, $1 from tenant`,
+        [name, deletedAt],
+      );
+    return [database, await asOwnerOf(database)];
+  }
+
+  it('is refused where a policy would narrow it to nothing, and say nothing', async () => {
+    const [database, orm] = await inhabited();
+    for (const statement of [RENAME, 'delete from projects', 'select * from projects'])
+      await expect(orm.em.fork().execute(statement)).rejects.toThrow(/affected by row-level security policy/);
+    expect(await namesIn(database)).toEqual(['ours', 'theirs']);
+  });
+
+  it('changes each tenant’s by asEachTenant, and is nobody’s afterwards', async () => {
+    const [database, orm] = await inhabited();
+    await orm.em.fork().transactional(async (em) => {
+      await em.execute(asEachTenant(RENAME));
+      const settings = await em.execute(
+        "select current_setting('app.tenant_id', true) as tenant, current_setting('row_security') as rows",
+      );
+      expect(settings).toEqual([{ tenant: '', rows: 'off' }]);
+    });
+    expect(await namesIn(database)).toEqual(['ours, renamed', 'theirs, renamed']);
+  });
+
+  it('adds a foreign key only where the rows of all tenants have what they refer to', async () => {
+    const [database, orm] = await inhabited();
+    const execute = (sql: string) => orm.em.fork().transactional((em) => em.execute(sql));
+    await database.query(
+      'alter table projects add column parent_id uuid, drop constraint projects_tenant_id_reference',
+    );
+    await database.query(
+      "update projects set parent_id = (select id from projects where name = 'theirs') where name = 'ours'",
+    );
+    const key = referenceInTenant({ table: 'projects', column: 'parent_id', to: 'projects' });
+    await expect(execute(key)).rejects.toThrow(/violates foreign key/);
+    await database.query('update projects set parent_id = id');
+    await execute(key);
+    await execute(reference({ table: 'projects', column: 'tenant_id', to: 'tenants' }));
+    const forced = await database.query(
+      "select relforcerowsecurity as forced from pg_class where relname = 'projects'",
+    );
+    expect(forced).toEqual([{ forced: true }]);
   });
 });

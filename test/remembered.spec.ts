@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { Remembered } from '../src/database/index.ts';
+import { Remembered } from '../src/database/remembered.ts';
 
 const MINUTE_MS = 60_000;
 

@@ -6,6 +6,7 @@ import { environment, readOwnerUrl } from '../src/config/settings.ts';
 type Environment = Record<string, string | undefined>;
 
 const PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const SECRET = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
 const WEAK_PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 1024 }));
 const PSS_PEM = publicPem(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }));
 const CURVE_PEM = publicPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
@@ -70,6 +71,14 @@ describe('a wrong setting', () => {
     ['DATABASE_URL', 'a secret without form', 'hunter2-hunter2', /postgres:\/\/user:password@host/],
     ['DATABASE_URL', 'another database', 'mysql://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
     ['DATABASE_OWNER_URL', 'another database', 'https://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
+    ['DATABASE_LISTEN_URL', 'another database', 'redis://127.0.0.1', /PostgreSQL address/],
+    ['CLERK_INSTANCE_ID', 'of something else', 'user_2abc', /ins_…/],
+    ['CLERK_WEBHOOK_SIGNING_SECRET', 'without its prefix', SECRET.slice(6), /whsec_…/],
+    ['CLERK_WEBHOOK_SIGNING_SECRET', 'no base64', `${SECRET}%`, /whsec_…/],
+    ['CLERK_WEBHOOK_SIGNING_SECRET', 'too short to be one', 'whsec_AAAA', /whsec_…/],
+    ['CLERK_WEBHOOK_SIGNING_SECRET', 'five of them', Array(5).fill(SECRET).join(), /one to 4/],
+    ['METRICS_TOKEN', 'short enough to guess', 'secret', /16 characters/],
+    ['METRICS_TOKEN', 'with a space', 'sixteen characters', /16 characters/],
     ['CLERK_SECRET_KEY', 'missing', undefined, /is missing; copy it from Clerk/],
     ['CLERK_SECRET_KEY', 'the publishable key', 'pk_test_c2VjcmV0', /sk_test_… or sk_live_…/],
     ['CLERK_SECRET_KEY', 'without content', 'sk_test_', /sk_test_… or sk_live_…/],

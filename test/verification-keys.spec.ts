@@ -26,8 +26,10 @@ describe('made-up key ids', () => {
         expect(body.code).toBe('token_invalid');
       }
     };
+    const began = performance.now();
     await Promise.all(Array.from({ length: 50 }, (_, from) => flood(from)));
-    expect(fetches()).toBe(1);
+    expect(fetches()).toBeGreaterThanOrEqual(1);
+    expect(fetches()).toBeLessThanOrEqual(1 + Math.floor((performance.now() - began) / 30_000));
     expect((await app.as(token, '/v1/me')).status).toBe(200);
   }, 60_000);
 

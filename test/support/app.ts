@@ -27,7 +27,7 @@ export async function startApp(
   moduleOf?: (env: Record<string, string>) => Type,
 ): Promise<TestApp> {
   const own = database ?? (await createDatabase());
-  const all = { ...environmentOf(clerk, own), ...env };
+  const all = withoutEmpty({ ...environmentOf(clerk, own), ...env });
   const app = await createApp(readSettings(all), moduleOf?.(all));
   onClose(() => app.close());
   await app.listen(0, '127.0.0.1');
@@ -41,6 +41,11 @@ export async function startApp(
     as: (token, path, options) =>
       call(`${url}${path}`, { ...options, headers: { authorization: `Bearer ${token}`, ...options?.headers } }),
   };
+}
+
+/** An empty value counts as unset, as in the environment of a process. */
+function withoutEmpty(env: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 }
 
 export function environmentOf(clerk: TestClerk, database: TestDatabase): Record<string, string> {

@@ -2,13 +2,34 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Webhook } from 'svix';
+import type { Directory } from '../../local/clerk/directory.ts';
+import { type ClerkEvent, type Events, eventOf } from '../../local/clerk/events.ts';
+import { newId } from '../../local/clerk/ids.ts';
 import { LocalClerk } from '../../local/clerk/local-clerk.ts';
+import { aMembership, type LocalMembership } from '../../local/clerk/membership.ts';
+import { anOrganization, type LocalOrganization, type OrganizationFacts } from '../../local/clerk/organization.ts';
+import type { Organizations } from '../../local/clerk/organizations.ts';
 import { type LocalUser, localUser } from '../../local/clerk/people.ts';
+import type { RoleKey } from '../../local/clerk/roles.ts';
+import { claimsOf } from '../../local/clerk/session-token.ts';
 import { createSigningKey, type SigningKey, signToken } from '../../local/clerk/signing-key.ts';
+import { signed } from '../../local/clerk/webhook-sender.ts';
 import { onClose } from './closing.ts';
+import { type Answer, call } from './http.ts';
 
 /** How the network to Clerk behaves. */
 type Behaviour = 'answers' | 'fails' | 'hangs' | 'refuses';
+
+interface DeliveryFacts {
+  /** The `svix-id`. */
+  id?: string;
+  /** The time of the attempt. */
+  at?: Date;
+  secret?: string;
+  /** Laid over what Svix sends; undefined takes one away. */
+  headers?: Record<string, string | undefined>;
+}
 
 /** Clerk, replaced at the network: the local Clerk behind a server that counts, and fails on demand. */
 export class TestClerk {
@@ -30,8 +51,32 @@ export class TestClerk {
       CLERK_PUBLISHABLE_KEY: this.#clerk.publishableKey,
       CLERK_API_URL: this.origin,
       CLERK_ISSUER: this.origin,
+      CLERK_WEBHOOK_SIGNING_SECRET: this.webhookSecret,
       CLERK_AUTHORIZED_PARTIES: 'https://app.example.com',
     };
+  }
+
+  get webhookSecret(): string {
+    return this.#clerk.webhookSecret;
+  }
+
+  get instanceId(): string {
+    return this.#clerk.instanceId;
+  }
+
+  /** The users and sessions, and what can be done to them; told to who `deliverEventsTo`. */
+  get directory(): Directory {
+    return this.#clerk.directory;
+  }
+
+  /** The organizations, who is in them or invited, and what can be done about it; told to who `deliverEventsTo`. */
+  get organizations(): Organizations {
+    return this.#clerk.organizations;
+  }
+
+  /** What is on its way because something changed. */
+  get events(): Events {
+    return this.#clerk.events;
   }
 
   static async start(): Promise<TestClerk> {
@@ -39,6 +84,7 @@ export class TestClerk {
     await clerk.listen();
     onClose(() => clerk.close());
     clerk.#clerk = new LocalClerk({ origin: clerk.origin, key: clerk.key, users: [], organizations: [] });
+    onClose(async () => clerk.#clerk.close());
     return clerk;
   }
 
@@ -54,6 +100,25 @@ export class TestClerk {
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 
+  /** From now on each change in the directory is sent to that Gatehouse. */
+  deliverEventsTo(url: string): void {
+    this.events.url = `${url}/webhooks/clerk`;
+  }
+
+  /** An event in Clerk's envelope, of this instance and this moment. */
+  anEvent(type: string, data: object, facts: { timestamp?: number; instanceId?: string } = {}): ClerkEvent {
+    return eventOf(facts.instanceId ?? this.instanceId, type, data, facts.timestamp);
+  }
+
+  /** Signs the event, or these very bytes, delivers it once to that Gatehouse, and gives the answer. */
+  deliver(url: string, event: ClerkEvent | string | Buffer, facts: DeliveryFacts = {}): Promise<Answer> {
+    const { id = newId('msg'), at = new Date(), secret = this.webhookSecret } = facts;
+    const body = typeof event === 'string' || Buffer.isBuffer(event) ? event : JSON.stringify(event);
+    const all = { 'content-type': 'application/json', ...signed(new Webhook(secret), id, at, body), ...facts.headers };
+    const headers = Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => !!entry[1]));
+    return call(`${url}/webhooks/clerk`, { method: 'POST', headers, body });
+  }
+
   /** Clerk signs with a new key from now on, under a new id or the same. */
   rotateKey({ sameId } = { sameId: false }): void {
     const { kid } = this.key;
@@ -62,15 +127,34 @@ export class TestClerk {
   }
 
   callsTo(path: string): number {
-    return this.calls.filter((call) => call.startsWith(path)).length;
+    return this.calls.filter((called) => called.startsWith(path)).length;
   }
 
-  /** A user that Clerk knows. */
+  /** A user that Clerk knows, of whom it tells nobody. */
   aUser(facts: Partial<LocalUser> = {}): LocalUser {
     const id = `user_${randomBytes(12).toString('hex')}`;
     const user = { ...localUser(id, 'Ada', 'Example', `${id}@example.com`), ...facts };
-    this.#clerk.users.set(user.id, user);
+    this.directory.users.add(user);
     return user;
+  }
+
+  /** An organization that Clerk knows, as it is now, of which it tells nobody. */
+  anOrganization(facts: Partial<OrganizationFacts> = {}): LocalOrganization {
+    const organization = anOrganization({ name: 'Acme', ...facts });
+    this.organizations.book.organizations.add(organization);
+    return this.organizations.get(organization.id);
+  }
+
+  /** A membership that Clerk knows, as it is now, of which it tells nobody. */
+  aMembership({ id }: { id: string }, user: { id: string }, role: RoleKey = 'org:member'): LocalMembership {
+    this.organizations.book.memberships.add(aMembership({ organization_id: id, user_id: user.id, role }));
+    return this.organizations.memberships.get(id, user.id);
+  }
+
+  /** A session token of the user with that organization active, as the membership is now. */
+  aTokenIn(organization: { id: string }, user: { id: string }, claims: Record<string, unknown> = {}): string {
+    const membership = this.organizations.memberships.get(organization.id, user.id);
+    return this.aToken({ sub: user.id, ...claimsOf(membership), ...claims });
   }
 
   /** A session token as Clerk mints it for a user that it knows, with claims and header laid over; undefined takes a claim away. */

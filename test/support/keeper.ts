@@ -7,7 +7,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '../../local/postgres.ts';
-import { ormOptions } from '../../mikro-orm.config.ts';
+import { ownerOptions } from '../../mikro-orm.config.ts';
 import { migrate } from '../../src/database/migrations.ts';
 
 /** Nothing of the tests must survive a crash of the machine. */
@@ -20,7 +20,7 @@ chmodSync(folder, 0o755);
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const postgres = await startPostgres(folder, FAST);
 try {
-  await migrate(ormOptions(postgres.ownerUrl));
+  await migrate(ownerOptions(postgres.ownerUrl));
   process.stdout.write(`${JSON.stringify(postgres)}\n`);
   await once(process.stdin.resume(), 'end');
 } finally {

@@ -1,0 +1,371 @@
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { startApp, type TestApp } from './support/app.ts';
+import { TestClerk } from './support/clerk.ts';
+import { ClerkProxy } from './support/clerk-proxy.ts';
+import { aMember, anAdmin, type Member, meet, rowsOf } from './support/tenants.ts';
+
+const MEMBERS = '/v1/tenant/members';
+const INVITATIONS = '/v1/tenant/invitations';
+const MEMBERSHIPS = '/v1/me/memberships';
+const SESSIONS = '/v1/me/sessions';
+
+let clerk: TestClerk;
+
+beforeAll(async () => {
+  clerk = await TestClerk.start();
+});
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const tenantIdOf = async (app: TestApp, member: Member) => (await meet(app, member.token())).tenant?.id ?? '';
+const userIdOf = async (app: TestApp, member: Member) => (await meet(app, member.token())).user.id;
+
+/** A tenant with an admin, a member, an invitation and a second session, and every way to write to Clerk in it. */
+interface House {
+  ours: Member;
+  member: Member;
+  sessionId: string;
+  writes: { name: string; method: string; path: string; body?: object }[];
+}
+
+async function aHouse(app: TestApp): Promise<House> {
+  const ours = anAdmin(clerk);
+  const member = aMember(clerk, ours.organization);
+  const second = anAdmin(clerk, ours.organization);
+  const [memberId, secondId] = [await userIdOf(app, member), await userIdOf(app, second)];
+  const tenantId = await tenantIdOf(app, ours);
+  const { id: sessionId } = clerk.directory.sessions.start(ours.user.id);
+  const invitationId = await anInvitation(app, ours);
+  const writes = [
+    { name: 'create', method: 'POST', path: '/v1/tenants', body: { name: 'Globex' } },
+    { name: 'change', method: 'PATCH', path: '/v1/tenant', body: { name: 'Acme 2', settings: { a: 1 } } },
+    { name: 'change role', method: 'PATCH', path: `${MEMBERS}/${memberId}`, body: { role: 'org:admin' } },
+    { name: 'demote', method: 'PATCH', path: `${MEMBERS}/${secondId}`, body: { role: 'org:member' } },
+    { name: 'remove', method: 'DELETE', path: `${MEMBERS}/${memberId}` },
+    { name: 'invite', method: 'POST', path: INVITATIONS, body: { email: 'grace@example.com' } },
+    { name: 'revoke invitation', method: 'DELETE', path: `${INVITATIONS}/${invitationId}` },
+    { name: 'leave', method: 'DELETE', path: `${MEMBERSHIPS}/${tenantId}` },
+    { name: 'revoke session', method: 'DELETE', path: `${SESSIONS}/${sessionId}` },
+    { name: 'delete', method: 'DELETE', path: '/v1/tenant' },
+  ];
+  return { ours, member, sessionId, writes };
+}
+
+/** Told as an event, so that no call of the app's is used up. */
+async function anInvitation(app: TestApp, { organization, user }: Member): Promise<string> {
+  const facts = { email_address: `${randomUUID()}@example.com`, role: 'org:member', inviter_user_id: user.id };
+  const invitation = clerk.organizations.invitations.create(organization.id, facts);
+  await clerk.deliver(app.url, clerk.anEvent('organizationInvitation.created', invitation));
+  const [row] = await app.database.query<{ id: string }>('select id from invitations where clerk_id = $1', [
+    invitation.id,
+  ]);
+  return row?.id ?? '';
+}
+
+/** What a refusal must leave as it was; `leaving_since` may stay where it is not known what came of it. */
+async function stateOf(app: TestApp, { ours, sessionId }: House, { withMarks } = { withMarks: true }) {
+  const rows = await rowsOf(app.database, ours.organization);
+  const memberships = rows.memberships?.map((row) => (withMarks ? row : { ...row, leaving_since: null }));
+  const revocations = await app.database.query('select * from revocations where clerk_id like $1', [
+    `%${ours.organization.id}%`,
+  ]);
+  const sessions = await app.database.query('select * from revocations where clerk_id = $1', [sessionId]);
+  const count = await app.database.query('select count(*) from tenants');
+  return { ...rows, memberships, revocations, sessions, count };
+}
+
+async function anApp(): Promise<{ app: TestApp; proxy: ClerkProxy }> {
+  const proxy = await ClerkProxy.start(clerk.origin);
+  return { app: await startApp(clerk, { CLERK_API_URL: proxy.url }), proxy };
+}
+
+const isOfTheWrite = ({ path }: { path: string }) => !path.startsWith('/v1/users/');
+
+describe('input that is not good', () => {
+  let app: TestApp;
+  let house: House;
+
+  beforeAll(async () => {
+    app = await startApp(clerk);
+    house = await aHouse(app);
+  });
+
+  const EVERYWHERE: [object | string, string][] = [
+    ['[]', ''],
+    ['null', ''],
+    ['"x"', ''],
+    ['{', ''],
+    ['', ''],
+  ];
+  const NAMES: [object, string][] = [
+    [{ name: '' }, '/name'],
+    [{ name: '   ' }, '/name'],
+    [{ name: null }, '/name'],
+    [{ name: 5 }, '/name'],
+    [{ name: 'x'.repeat(257) }, '/name'],
+    [{ name: 'x\u0000' }, '/name'],
+    [{ name: '\ud800' }, '/name'],
+    [{ name: 'x', clerkId: 'org_x' }, '/clerkId'],
+    [{ name: 'x', created_by: 'user_x' }, '/created_by'],
+    ...['', 'A', 'a b', '-a', 'a-', 'ä', 'a/b', 'a'.repeat(257), null, 1].map((slug): [object, string] => [
+      { name: 'x', slug },
+      '/slug',
+    ]),
+  ];
+  const BODIES: Record<string, [object | string, string][]> = {
+    create: [...NAMES, [{}, '/name'], [{ name: 'x', settings: {} }, '/settings']],
+    change: [
+      ...NAMES,
+      [{ settings: [] }, '/settings'],
+      [{ settings: null }, '/settings'],
+      [{ settings: { a: 'x'.repeat(8200) } }, '/settings'],
+      [{ settings: { a: '\u0000' } }, '/settings'],
+      [{ maxMembers: 5 }, '/maxMembers'],
+    ],
+    'change role': [
+      [{}, '/role'],
+      [{ role: '' }, '/role'],
+      [{ role: null }, '/role'],
+      [{ role: 'org admin' }, '/role'],
+      [{ role: 'org:admin', userId: 'x' }, '/userId'],
+    ],
+    invite: [
+      [{}, '/email'],
+      [{ email: 'x' }, '/email'],
+      [{ email: 'x@' }, '/email'],
+      [{ email: `${'x'.repeat(250)}@example.com` }, '/email'],
+      [{ email: 'x@example.com\u0000' }, '/email'],
+      [{ email: 'x@example.com', role: 'a b' }, '/role'],
+      [{ email: 'x@example.com', inviter_user_id: 'user_x' }, '/inviter_user_id'],
+      [{ email: ['x@example.com'] }, '/email'],
+    ],
+  };
+
+  it.each(Object.keys(BODIES))('to %s is refused before Clerk is asked, and changes nothing', async (name) => {
+    const { method, path } = house.writes.find((write) => write.name === name) ?? { method: '', path: '' };
+    const before = await stateOf(app, house);
+    const calls = clerk.calls.filter((call) => isOfTheWrite({ path: call })).length;
+    for (const [body, pointer] of [...EVERYWHERE, ...(BODIES[name] ?? [])]) {
+      const answer = await app.as(house.ours.token(), path, {
+        method,
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+      const { code, errors } = answer.body as { code: string; errors: { pointer: string }[] };
+      expect([body, answer.status, code, errors?.[0]?.pointer ?? '']).toEqual([body, 400, 'invalid_input', pointer]);
+    }
+    expect(clerk.calls.filter((call) => isOfTheWrite({ path: call }))).toHaveLength(calls);
+    expect(await stateOf(app, house)).toEqual(before);
+  });
+
+  it.each([MEMBERS, INVITATIONS, MEMBERSHIPS])('in the query of %s is refused', async (path) => {
+    for (const [query, code] of [
+      ['limit=0', 'invalid_input'],
+      ['limit=101', 'invalid_input'],
+      ['limit=x', 'invalid_input'],
+      ['limit=1&limit=2', 'invalid_input'],
+      ['tenantId=x', 'invalid_input'],
+      ['cursor=x', 'invalid_cursor'],
+      [`cursor=${Buffer.from('"x"').toString('base64url')}`, 'invalid_cursor'],
+      [`cursor=${'x'.repeat(5000)}`, 'invalid_cursor'],
+    ]) {
+      const { status, body } = await app.as(house.ours.token(), `${path}?${query}`);
+      expect([query, status, body.code]).toEqual([query, 400, code]);
+    }
+  });
+});
+
+describe('a list', () => {
+  let app: TestApp;
+
+  beforeAll(async () => {
+    app = await startApp(clerk);
+  });
+
+  async function walk(token: () => string, path: string, limit: number, idOf: (row: never) => string) {
+    const ids: string[] = [];
+    for (let query = `?limit=${limit}`; ; ) {
+      const { status, body } = await app.as(token(), `${path}${query}`);
+      expect(status).toBe(200);
+      const { data, nextCursor } = body as { data: never[]; nextCursor: string | null };
+      expect(data.length).toBeLessThanOrEqual(limit);
+      ids.push(...data.map(idOf));
+      if (nextCursor === null) return ids;
+      query = `?limit=${limit}&cursor=${nextCursor}`;
+    }
+  }
+
+  const idOfUser = ({ user }: { user: { id: string } }) => user.id;
+
+  it.each([1, 2, 5, 6, 100])('of members is walked by pages of %i, each once', async (limit) => {
+    const ours = anAdmin(clerk);
+    const others = Array.from({ length: 4 }, () => aMember(clerk, ours.organization));
+    const ids: string[] = [];
+    for (const member of [ours, ...others]) ids.unshift(await userIdOf(app, member));
+    expect(await walk(ours.token, MEMBERS, limit, idOfUser)).toEqual(ids);
+  });
+
+  it('of invitations and of own memberships is walked, too, and a cursor of another tenant’s shows nothing of it', async () => {
+    const ours = anAdmin(clerk);
+    await meet(app, ours.token());
+    const ids: string[] = [];
+    for (let i = 0; i < 5; i++) ids.unshift(await anInvitation(app, ours));
+    expect(await walk(ours.token, INVITATIONS, 2, ({ id }: { id: string }) => id)).toEqual(ids);
+    const theirs = anAdmin(clerk);
+    const { body } = await app.as(ours.token(), `${INVITATIONS}?limit=2`);
+    const seen = await app.as(theirs.token(), `${INVITATIONS}?cursor=${body.nextCursor as string}`);
+    expect([seen.status, seen.body.data]).toEqual([200, []]);
+    const tenants: string[] = [await tenantIdOf(app, ours)];
+    for (let i = 0; i < 3; i++)
+      tenants.unshift(await tenantIdOf(app, aMember(clerk, clerk.anOrganization(), 'org:member', ours.user)));
+    const idOfTenant = ({ tenant }: { tenant: { id: string } }) => tenant.id;
+    expect(await walk(ours.token, MEMBERSHIPS, 3, idOfTenant)).toEqual(tenants);
+  });
+});
+
+describe('what is another tenant’s', () => {
+  let app: TestApp;
+  let ours: Member;
+  let theirs: House;
+
+  beforeAll(async () => {
+    app = await startApp(clerk);
+    ours = anAdmin(clerk);
+    await meet(app, ours.token());
+    theirs = await aHouse(app);
+  });
+
+  /** Status, headers and bytes of an answer, less what names the request. */
+  async function answerTo(method: string, collection: string, id: string, body?: object): Promise<unknown> {
+    const response = await fetch(`${app.url}${collection}/${id}`, {
+      method,
+      body: JSON.stringify(body),
+      headers: { authorization: `Bearer ${ours.token()}`, 'content-type': 'application/json', 'x-request-id': 'same' },
+    });
+    const { date, 'keep-alive': _, 'content-length': __, ...headers } = Object.fromEntries(response.headers);
+    return [response.status, headers, (await response.text()).replace(`${collection}/${id}`, '')];
+  }
+
+  it.each([
+    ['PATCH', MEMBERS, { role: 'org:admin' }],
+    ['DELETE', MEMBERS, undefined],
+    ['DELETE', INVITATIONS, undefined],
+    ['DELETE', MEMBERSHIPS, undefined],
+    ['DELETE', SESSIONS, undefined],
+  ])('is to %s %s as what never was, to the byte', async (method, collection, body) => {
+    const foreign = theirs.writes.find((write) => write.path.startsWith(collection) && write.method === method);
+    const id = foreign?.path.split('/').at(-1) ?? '';
+    const before = await stateOf(app, theirs);
+    const isSession = collection === SESSIONS;
+    const unknown = await answerTo(method, collection, isSession ? 'sess_unknown' : randomUUID(), body);
+    expect(unknown).toMatchObject([
+      404,
+      { 'content-type': expect.stringContaining('problem+json') },
+      expect.any(String),
+    ]);
+    for (const each of [id, id.toUpperCase(), 'x', `${id}x`, '%00', '%F0%9F%9A%80', "'%20or%20''='", '..%2f..%2fusers'])
+      expect([each, await answerTo(method, collection, each, body)]).toEqual([each, unknown]);
+    expect(await stateOf(app, theirs)).toEqual(before);
+  });
+
+  it('is not reached with any path while another tenant is active', async () => {
+    for (const { method, path, body } of theirs.writes.filter(({ path: to }) => to.split('/').length > 4))
+      expect([path, (await app.as(ours.token(), path, { method, body })).status]).toEqual([path, 404]);
+  });
+});
+
+describe('a refusal of Clerk’s', () => {
+  it.each([
+    [422, 'form_param_value_invalid', 'slug', {}, 400, 'invalid_input', '/slug', undefined],
+    [422, 'form_param_format_invalid', 'email_address', {}, 400, 'invalid_input', '/email', undefined],
+    [400, 'form_param_unknown', 'secret_name', {}, 400, 'invalid_input', '', undefined],
+    [404, 'resource_not_found', undefined, {}, 404, 'not_found', undefined, undefined],
+    [403, 'organization_membership_quota_exceeded', undefined, {}, 409, 'conflict', undefined, undefined],
+    [409, 'whatever', undefined, {}, 409, 'conflict', undefined, undefined],
+    [403, 'not_an_admin_in_organization', undefined, {}, 503, 'unavailable', undefined, '5'],
+    [401, 'clerk_key_invalid', undefined, {}, 503, 'unavailable', undefined, '5'],
+    [429, 'too_many_requests', undefined, { 'retry-after': '17' }, 429, 'rate_limited', undefined, '17'],
+  ] as const)(
+    '%i %s is translated, and nothing is changed here',
+    async (status, code, parameter, headers, expected, problem, pointer, retryAfter) => {
+      const { app, proxy } = await anApp();
+      const house = await aHouse(app);
+      const before = await stateOf(app, house);
+      const error = { code, message: 'in the words of Clerk', meta: parameter ? { param_name: parameter } : {} };
+      proxy.instead = (call) =>
+        isOfTheWrite(call) && call.path !== '/v1/jwks' ? { status, headers, body: { errors: [error] } } : undefined;
+      for (const { name, method, path, body } of house.writes) {
+        if (name === 'demote') continue;
+        const answer = await app.as(house.ours.token(), path, { method, body });
+        const errors = answer.body.errors as { pointer: string }[] | undefined;
+        expect([name, answer.status, answer.body.code, errors?.[0]?.pointer, answer.headers['retry-after']]).toEqual([
+          name,
+          expected,
+          problem,
+          pointer,
+          retryAfter,
+        ]);
+        expect(JSON.stringify(answer.body)).not.toMatch(/words of Clerk|secret_name|sk_test/);
+      }
+      const unknown = problem === 'unavailable';
+      expect(await stateOf(app, house, { withMarks: !unknown })).toEqual(before);
+      proxy.instead = () => undefined;
+      for (const member of [house.ours, house.member]) await meet(app, member.token());
+    },
+  );
+});
+
+describe('while Clerk is away', () => {
+  it.each(['fails', 'refuses', 'hangs'] as const)(
+    '(it %s) every write ends as 503 and changes nothing here',
+    async (how) => {
+      const app = await startApp(clerk);
+      const house = await aHouse(app);
+      const before = await stateOf(app, house, { withMarks: false });
+      clerk.behaviour = how;
+      try {
+        for (const { name, method, path, body } of house.writes) {
+          const { status, headers, body: answer } = await app.as(house.ours.token(), path, { method, body });
+          expect([name, status, answer.code, headers['retry-after']]).toEqual([name, 503, 'unavailable', '5']);
+          await app.database.query('update memberships set leaving_since = null');
+        }
+        const lists = [MEMBERS, INVITATIONS, MEMBERSHIPS, '/v1/tenant', '/v1/me'];
+        for (const path of lists) expect([path, (await app.as(house.ours.token(), path)).status]).toEqual([path, 200]);
+        expect((await app.as(house.ours.token(), SESSIONS)).status).toBe(503);
+      } finally {
+        clerk.behaviour = 'answers';
+      }
+      expect(await stateOf(app, house, { withMarks: false })).toEqual(before);
+    },
+  );
+
+  it('or slow no transaction is open, and no connection in use', async () => {
+    const { app, proxy } = await anApp();
+    const house = await aHouse(app);
+    let seen: object[] = [];
+    let held = 0;
+    proxy.meddle = async (exchange) => {
+      if (!isOfTheWrite(exchange)) return;
+      held++;
+      await pause(100);
+      seen = seen.concat(
+        await app.database.query(
+          `select state, query from pg_stat_activity
+           where datname = current_database() and usename <> current_user and pid <> pg_backend_pid() and xact_start is not null`,
+        ),
+      );
+    };
+    // who demotes the other admin is the last, and cannot leave
+    for (const left of ['leave', 'demote']) {
+      const { ours, writes } = left === 'leave' ? house : await aHouse(app);
+      for (const { name, method, path, body } of writes.filter((write) =>
+        left === 'leave' ? write.name !== left : write.name === 'leave',
+      )) {
+        const { status } = await app.as(ours.token(), path, { method, body });
+        expect([name, Math.floor(status / 100)]).toEqual([name, 2]);
+      }
+    }
+    expect(held).toBeGreaterThanOrEqual(house.writes.length);
+    expect(seen).toEqual([]);
+  });
+});
