@@ -56,10 +56,12 @@ describe('a process that cannot follow the change log', () => {
     expect((await app.as(aLongToken(clerk.aUser().id), '/v1/me')).status).toBe(503);
     await app.database.refuse(false);
     await ban(app, ada.id);
-    while ((await app.as(token, '/v1/me')).status === 503) await pause(100);
-    expect((await app.as(token, '/v1/me')).body.code).toBe('token_revoked');
+    // a log that was read again just before the ban may serve half a second from memory
+    for (answer = await app.as(token, '/v1/me'); answer.status !== 401; answer = await app.as(token, '/v1/me'))
+      await pause(100);
+    expect(answer.body.code).toBe('token_revoked');
     while (!(await app.call('/readyz')).body.status || (await app.call('/readyz')).status !== 200) await pause(100);
-  }, 40_000);
+  });
 });
 
 describe('a change', () => {

@@ -127,7 +127,7 @@ describe('a handler of a feature', () => {
     expect((await app.call('/metrics')).body.text).toMatch(/^gatehouse_jobs_dead 1$/m);
     await replay.replay('msg_ban');
     expect(await replay.deadJobsOf('msg_ban')).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('a core handler that throws', () => {
@@ -201,5 +201,5 @@ describe('many deliveries at once', () => {
     expect(new Set(statuses)).toEqual(new Set([200, 204]));
     expect(statuses).toHaveLength(2000);
     expect(await a.database.query('select count(*)::int as n from users')).toEqual([{ n: 50 }]);
-  }, 60_000);
+  });
 });

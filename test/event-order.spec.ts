@@ -139,5 +139,5 @@ describe('the events of one user', () => {
       }),
       { numRuns: 80 },
     );
-  }, 120_000);
+  });
 });

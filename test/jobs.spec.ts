@@ -275,7 +275,7 @@ describe('a job on a schedule', () => {
       "select count(distinct singleton_on)::int as n from pgboss.job where name = '__pgboss__send-it'",
     );
     expect(strikes).toBe(filed?.n);
-  }, 60_000);
+  });
 
   it('is forgotten a day after no code has it any more', async () => {
     const database = await aDatabase();
@@ -328,7 +328,7 @@ describe('a process that is killed', () => {
     expect(performance.now() - killed).toBeLessThan(60_000);
     await until(() => isIdle(other));
     expect(await notesIn(database)).toEqual(['survivor', 'survivor, injected']);
-  }, 90_000);
+  });
 });
 
 describe('the start', () => {

@@ -9,7 +9,7 @@ import { aClerk, claimsOf, Receiver, until } from './support/local-clerk.ts';
 import { complaints, payloadOf, type Schema, schemasIn, whenPublished } from './support/published.ts';
 
 const [ADA, GRACE] = SEEDED_USERS.map(({ id }) => id) as [string, string];
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 
 describe('the users of the local Clerk', () => {
   it("are created, changed, locked and deleted through Clerk's own SDK", async () => {

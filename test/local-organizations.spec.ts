@@ -7,7 +7,7 @@ import { complaints, payloadOf, type Schema, schemasIn, whenPublished } from './
 
 const [ADA, GRACE, ALAN] = SEEDED_USERS.map(({ id }) => id) as [string, string, string];
 const [ACME, GLOBEX] = SEEDED_ORGANIZATIONS.map(({ id }) => id) as [string, string];
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 const DAY_MS = 86_400_000;
 const ACME_PATH = `/v1/organizations/${ACME}`;
 const POST = (body: object): Call => ({ method: 'POST', body });
@@ -575,7 +575,7 @@ describe('the lists of the local Clerk', () => {
     }
     expect(performance.now() - started).toBeLessThan(3 * PATIENCE_MS);
     expect(seen.size).toBe(100_000);
-  }, 60_000);
+  });
 });
 
 describe("Clerk's own SDK", () => {

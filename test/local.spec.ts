@@ -27,7 +27,7 @@ import { createDatabase } from './support/database.ts';
 import { type Call, call } from './support/http.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 const [ADA, GRACE, ALAN] = SEEDED_USERS.map(({ id }) => id) as [string, string, string];
 const [ACME, GLOBEX] = SEEDED_ORGANIZATIONS.map(({ id }) => id) as [string, string];
 

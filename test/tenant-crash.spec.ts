@@ -7,7 +7,7 @@ import { DatabaseProxy } from './support/proxy.ts';
 import { ServerProcess } from './support/server.ts';
 import { anAdmin, type Member, rowsOf } from './support/tenants.ts';
 
-const MAX_MS = 60_000;
+const MAX_MS = 150_000;
 
 let clerk: TestClerk;
 

@@ -48,7 +48,7 @@ interface Truth {
 }
 
 /** For what one process hears from another. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

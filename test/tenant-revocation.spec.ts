@@ -5,7 +5,7 @@ import { aMember, anAdmin, type Member, meet } from './support/tenants.ts';
 
 const MEMBERS = '/v1/tenant/members';
 /** Generous: the machine of the tests may be busy. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 
 let clerk: TestClerk;
 let apps: [TestApp, TestApp];

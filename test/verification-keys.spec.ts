@@ -31,7 +31,7 @@ describe('made-up key ids', () => {
     expect(fetches()).toBeGreaterThanOrEqual(1);
     expect(fetches()).toBeLessThanOrEqual(1 + Math.floor((performance.now() - began) / 30_000));
     expect((await app.as(token, '/v1/me')).status).toBe(200);
-  }, 60_000);
+  });
 
   it.each(['fails', 'hangs', 'refuses'] as const)('do not multiply fetches while the key set %s', async (behaviour) => {
     const app = await startApp(clerk);

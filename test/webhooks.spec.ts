@@ -258,7 +258,7 @@ describe('an event of another instance', () => {
     await new Promise((resolve) => setTimeout(resolve, 5200));
     expect((await app.call('/readyz')).body).toMatchObject({ details: { webhooks: { quarantined: 1 } } });
     expect((await app.call('/metrics')).body.text).toMatch(/^gatehouse_webhook_quarantined 1$/m);
-  }, 15_000);
+  });
 
   it('is known by the instance that the API names, which is remembered', async () => {
     const database = await createDatabase();

@@ -1,15 +1,22 @@
+import { setTimeout } from 'node:timers/promises';
+
 /** A file that starts many applications ends them one after the other. */
 const CLOSING_MS = 180_000;
+const ONE_MS = 30_000;
 
-const closers: (() => Promise<unknown>)[] = [];
+const closers: { close: () => Promise<unknown>; late: Error }[] = [];
 
 /** Ends what a test started after the last test of its file, in reverse order; the benchmark calls `closeAll` itself. */
 export function onClose(close: () => Promise<unknown>): void {
-  closers.push(close);
+  closers.push({ close, late: new Error(`what was started here had not ended after ${ONE_MS / 1000} s`) });
 }
 
 export async function closeAll(): Promise<void> {
-  for (const close of closers.splice(0).toReversed()) await close();
+  for (const { close, late } of closers.splice(0).toReversed()) {
+    const timer = new AbortController();
+    const tooLate = setTimeout(ONE_MS, undefined, { signal: timer.signal }).then(() => Promise.reject(late));
+    await Promise.race([close(), tooLate]).finally(() => timer.abort());
+  }
 }
 
 type AfterAll = (hook: () => Promise<void>, timeoutMs: number) => void;

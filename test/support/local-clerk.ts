@@ -9,7 +9,7 @@ import { createSigningKey } from '../../local/clerk/signing-key.ts';
 import { onClose } from './closing.ts';
 import { type Call, call } from './http.ts';
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 30_000;
 
 /** Waits for it to hold. */
 export async function until(holds: () => boolean): Promise<void> {
