@@ -7,6 +7,7 @@ import { ReconcileProgress } from './src/clerk/reconcile-progress.entity.ts';
 import { readOwnerUrl } from './src/config/settings.ts';
 import { Change } from './src/database/change.entity.ts';
 import { migrationFiles } from './src/database/migrations.ts';
+import { tendPool } from './src/database/pool.ts';
 import { Project } from './src/projects/project.entity.ts';
 import { Invitation } from './src/tenants/invitation.entity.ts';
 import { Membership } from './src/tenants/membership.entity.ts';
@@ -43,7 +44,7 @@ export function ormOptions(url: string): Options {
       allOrNothing: true,
     },
     schemaGenerator: { ignoreSchema: ['pgboss'] },
-    driverOptions: { connectionTimeoutMillis: 2000, query_timeout: 8000 },
+    driverOptions: { connectionTimeoutMillis: 2000, query_timeout: 8000, onPoolCreated: tendPool },
     // of which events take at most 6 and jobs 4, so that requests are left some
     pool: { min: 0, max: 12 },
     forceUtcTimezone: true,

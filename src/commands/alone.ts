@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { CannotReconcile } from '../clerk/index.ts';
+import { endClient } from '../database/index.ts';
 
 const LOCK = 'gatehouse.reconcile';
 const TIMEOUT_MS = 2000;
@@ -21,6 +22,6 @@ export async function alone<T>(databaseUrl: string, work: () => Promise<T>): Pro
     if (!rows[0]?.mine) throw new CannotReconcile('Another clerk:reconcile is running; nothing was done');
     return await work();
   } finally {
-    await client.end();
+    await endClient(client);
   }
 }

@@ -4,6 +4,7 @@ export { DatabaseModule } from './database.module.ts';
 export { DatabaseStartup, WrongRoleError } from './database-startup.service.ts';
 export { deepFreeze } from './deep-freeze.ts';
 export { forEachTenant } from './each-tenant.ts';
+export { endClient } from './end-client.ts';
 export { Followed } from './followed.ts';
 export { Pruning } from './pruning.service.ts';
 export { asTenant, asUser, enterScope, type Scope, scopeOf } from './scope.ts';

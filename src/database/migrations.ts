@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
+import { endClient } from './end-client.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);
 const LOCK = 'gatehouse.migrations';
@@ -41,6 +42,6 @@ export async function migrate(options: Options): Promise<string[]> {
       await orm.close();
     }
   } finally {
-    await lock.end();
+    await endClient(lock);
   }
 }

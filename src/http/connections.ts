@@ -24,6 +24,8 @@ export class ShutdownLimit implements BeforeApplicationShutdown {
 
   beforeApplicationShutdown(): void {
     const server = this.host.httpAdapter.getHttpServer() as Server;
-    setTimeout(() => server.closeAllConnections(), SHUTDOWN_MS).unref();
+    // again and again: until it has stopped listening others may come
+    const timer = setInterval(() => server.closeAllConnections(), SHUTDOWN_MS).unref();
+    server.once('close', () => clearInterval(timer));
   }
 }

@@ -1,5 +1,5 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { bulkhead } from 'cockatiel';
 import { type Job, type JobWithMetadata, PgBoss } from 'pg-boss';
 import { asTenant, DatabaseStartup, transaction } from '../database/index.ts';
@@ -21,11 +21,11 @@ const FORGET_SCHEDULES = `
 
 /** Runs the jobs, in every process. */
 @Injectable()
-export class JobWorkers implements BeforeApplicationShutdown, OnApplicationShutdown {
+export class JobWorkers implements BeforeApplicationShutdown {
   readonly #logger = new Logger('Jobs');
   readonly #slots = bulkhead(MAX_RUNNING, Number.POSITIVE_INFINITY);
   readonly #poll: JobPoll;
-  #stopping: Promise<void> | undefined;
+  #isStopping = false;
 
   constructor(
     private readonly jobs: Jobs,
@@ -40,20 +40,17 @@ export class JobWorkers implements BeforeApplicationShutdown, OnApplicationShutd
     startup.beforeReady(() => this.#start());
   }
 
-  /** Takes no job any more; the requests that are running may still enqueue. */
-  beforeApplicationShutdown(): void {
+  /** Takes no job any more, and lets those that run end while the database is open; requests may still enqueue. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#isStopping = true;
     this.#poll.stop();
-    this.#stopping = this.boss
+    await this.boss
       .stop({ timeout: SHUTDOWN_MS })
       .catch((error: Error) => this.#logger.warn(`the jobs did not stop: ${error.message}`));
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    await this.#stopping;
-  }
-
   async #start(): Promise<void> {
-    if (this.#stopping) return;
+    if (this.#isStopping) return;
     await this.boss.start();
     if (!this.jobs.runsHere) return;
     await this.#createQueue(DEAD_JOBS);

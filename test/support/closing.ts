@@ -12,11 +12,14 @@ export function onClose(close: () => Promise<unknown>): void {
 }
 
 export async function closeAll(): Promise<void> {
+  const failures: unknown[] = [];
   for (const { close, late } of closers.splice(0).toReversed()) {
     const timer = new AbortController();
     const tooLate = setTimeout(ONE_MS, undefined, { signal: timer.signal }).then(() => Promise.reject(late));
-    await Promise.race([close(), tooLate]).finally(() => timer.abort());
+    await Promise.race([close(), tooLate]).catch((error: unknown) => failures.push(error));
+    timer.abort();
   }
+  if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
 }
 
 type AfterAll = (hook: () => Promise<void>, timeoutMs: number) => void;

@@ -6,6 +6,7 @@ import { onClose } from './closing.ts';
 export class DatabaseProxy {
   readonly url: string;
   readonly #sockets = new Set<Socket>();
+  readonly #mute = new WeakSet<Socket>();
   #marker: string | undefined;
   #held: (() => void)[] = [];
   #isSilent = false;
@@ -48,6 +49,12 @@ export class DatabaseProxy {
     this.#isSilent = true;
   }
 
+  /** As after a failure of the network: what is open stays silent, what is new passes. */
+  speak(): void {
+    for (const socket of this.#sockets) this.#mute.add(socket);
+    this.#isSilent = false;
+  }
+
   /** Every connection ends, and none is let in until `mend`. */
   cut(): void {
     this.#isCut = true;
@@ -64,10 +71,11 @@ export class DatabaseProxy {
   }
 
   #join(client: Socket, server: Socket): void {
-    client.on('data', (chunk) => this.#isSilent || server.write(chunk));
+    const isSilent = () => this.#isSilent || this.#mute.has(client);
+    client.on('data', (chunk) => isSilent() || server.write(chunk));
     server.on('data', (chunk) => {
       if (this.#marker && chunk.includes(this.#marker)) this.#held.push(() => client.write(chunk));
-      else if (!this.#isSilent) client.write(chunk);
+      else if (!isSilent()) client.write(chunk);
     });
     for (const [one, other] of [
       [client, server],

@@ -1,0 +1,45 @@
+import type { Pool, PoolClient } from 'pg';
+
+/** How long who holds a connection that is lost has to give it back: a query that failed with it does so at once. */
+const NOTICE_MS = 100;
+/** How long the end of the pool waits for what is running: a query has failed by then, or waits for nobody. */
+const ENDING_MS = 10_000;
+/** What pg says when no answer came within `query_timeout`. */
+const OVERDUE = 'Query read timeout';
+
+/**
+ * Keeps places of the ORM's pool from being lost for ever. Kysely gives a connection back only after a `begin`, `commit`
+ * or `rollback` that succeeded, and gives back as good one whose answer is overdue, to be handed out again next.
+ */
+export function tendPool(given: unknown): void {
+  const pool = given as Pool;
+  const held = new Set<PoolClient>();
+  const drop = (client: PoolClient) => {
+    if (held.has(client)) client.release(true);
+  };
+  pool.on('connect', (client) => {
+    client.once('end', () => setTimeout(drop, NOTICE_MS, client).unref());
+    endWhenOverdue(client);
+  });
+  pool.on('acquire', (client) => held.add(client));
+  pool.on('release', (_error, client) => held.delete(client));
+  const end = pool.end.bind(pool) as () => Promise<void>;
+  pool.end = async () => {
+    const patience = setTimeout(() => held.forEach(drop), ENDING_MS);
+    await end().finally(() => clearTimeout(patience));
+  };
+}
+
+/** It may have been cut without a word. */
+function endWhenOverdue(client: PoolClient): void {
+  const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
+  const guarded = (...parameters: unknown[]): unknown => {
+    const asked = query(...parameters);
+    if (asked instanceof Promise)
+      asked.catch((error: Error) => {
+        if (error.message === OVERDUE) void (client as unknown as { end(): Promise<void> }).end();
+      });
+    return asked;
+  };
+  client.query = guarded as PoolClient['query'];
+}
