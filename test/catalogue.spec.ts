@@ -75,6 +75,10 @@ describe('the database', () => {
     ],
     ['a further policy that narrows', 'create policy young on projects as restrictive using (created_at < now())'],
     ['a further index', 'create index on projects (created_at)'],
+    [
+      'a scoped table in another schema',
+      `create schema elsewhere; ${scoped('notes')} alter table notes set schema elsewhere`,
+    ],
   ])('may have %s', async (_, sql) => {
     expect(await faultsAfter(sql)).toEqual([]);
   });
@@ -90,6 +94,18 @@ describe('the catalogue names', () => {
     [
       'a partitioned one',
       'create table notes (id int) partition by range (id)',
+      ['notes: is neither scoped nor on the list of global tables'],
+    ],
+    [
+      'one in another schema',
+      `create schema elsewhere; create table elsewhere.notes (id uuid primary key);
+      grant usage on schema elsewhere to gatehouse; grant select on elsewhere.notes to gatehouse`,
+      ['elsewhere.notes: is neither scoped nor on the list of global tables'],
+    ],
+    [
+      'one of another database',
+      `create foreign data wrapper wires; create server far foreign data wrapper wires;
+      create foreign table notes (id uuid) server far`,
       ['notes: is neither scoped nor on the list of global tables'],
     ],
     [
@@ -144,12 +160,17 @@ describe('the catalogue names', () => {
     [
       'a policy for one command',
       policed(`for select using (${IS_OWN})`),
-      ['notes: the policy tenant is not for all, whoever asks'],
+      ['notes: the policy tenant is not for all commands'],
     ],
     [
       'a policy for one role',
       policed(`to gatehouse using (${IS_OWN})`),
-      ['notes: the policy tenant is not for all, whoever asks'],
+      ['notes: the policy tenant does not bind whoever asks'],
+    ],
+    [
+      'a policy that narrows for one role',
+      'alter policy tenant_updates on memberships to postgres',
+      ['memberships: the policy tenant_updates does not bind whoever asks'],
     ],
     [
       'a volatile function in a policy',
@@ -259,6 +280,13 @@ describe('the catalogue names', () => {
     [
       'one with a body of standard SQL',
       `create function notes() returns bigint security definer return (select count(*) from projects)`,
+      ['projects: notes() acts on it as its owner'],
+    ],
+    [
+      'one that acts by way of views',
+      `create view under with (security_invoker = true) as select * from projects;
+      create view above with (security_invoker = true) as select * from under;
+      create function notes() returns bigint language sql security definer as 'select count(*) from above'`,
       ['projects: notes() acts on it as its owner'],
     ],
   ])('%s', async (_, sql, faults) => {

@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { ormOptions, ownerOptions } from '../mikro-orm.config.ts';
 import { migrate, pendingMigrations } from '../src/database/migrations.ts';
-import { asEachTenant, reference, referenceInTenant } from '../src/database/tenant-migration.ts';
+import { asEachOwner, asEachTenant, reference, referenceInTenant } from '../src/database/tenant-migration.ts';
 import { onClose } from './support/closing.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { createScopedDatabase } from './support/scoped-entities.ts';
 
 const LEDGER = 'mikro_orm_migrations';
 
@@ -133,6 +134,27 @@ describe('a migration that changes rows of tenants', () => {
       expect(settings).toEqual([{ tenant: '', rows: 'off' }]);
     });
     expect(await namesIn(database)).toEqual(['ours, renamed', 'theirs, renamed']);
+  });
+
+  it('changes each tenant’s and each user’s by asEachOwner, and is nobody’s afterwards', async () => {
+    const database = await createScopedDatabase();
+    for (const table of ['tenants', 'users'])
+      await database.query(
+        `with owner as (insert into ${table} (id, clerk_id) values (gen_random_uuid(), $1) returning id)
+         insert into drafts (id, owner_id, text) select gen_random_uuid(), id, $1 from owner`,
+        [table],
+      );
+    const orm = await asOwnerOf(database);
+    await orm.em.fork().transactional(async (em) => {
+      await em.execute(asEachOwner("update drafts set text = text || ', changed'"));
+      const settings = await em.execute(
+        `select current_setting('app.tenant_id', true) as tenant, current_setting('app.user_id', true) as user,
+                current_setting('row_security') as rows`,
+      );
+      expect(settings).toEqual([{ tenant: '', user: '', rows: 'off' }]);
+    });
+    const texts = await database.query('select text from drafts order by text');
+    expect(texts).toEqual([{ text: 'tenants, changed' }, { text: 'users, changed' }]);
   });
 
   it('adds a foreign key only where the rows of all tenants have what they refer to', async () => {

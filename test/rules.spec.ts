@@ -4,6 +4,7 @@ import { modulesOf, requestChain } from '../src/app.module.ts';
 import { RequirePermission, RequireRole, RequireTenant } from '../src/auth/index.ts';
 import { readSettings } from '../src/config/index.ts';
 import { Public } from '../src/http/index.ts';
+import { TenantGuard } from '../src/tenants/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 
@@ -294,6 +295,17 @@ describe('a rule that could not hold stops the start', () => {
       }
     }
     await expect(start(BoundController)).rejects.toThrow('BoundController has a handler that is no method');
+  });
+});
+
+describe('requests that would have no tenant stop the start', () => {
+  const isTenantGuard = (provider: object) => 'useExisting' in provider && provider.useExisting === TenantGuard;
+
+  it.each([
+    ['where the guard is not in force', requestChain.filter((provider) => !isTenantGuard(provider))],
+    ['where it asks before anybody knows who calls', requestChain.toReversed()],
+  ])('%s', async (_, chain) => {
+    await expect(startWith(chain)).rejects.toThrow('provide TenantGuard as APP_GUARD, after ClerkAuthGuard');
   });
 });
 

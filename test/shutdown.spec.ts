@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const poolOf = async ({ orm }: TestApp) => (await orm.em.getConnection().getNativeClient()) as unknown as Pool;
+const poolOf = ({ orm }: TestApp): Promise<Pool> => orm.em.getConnection().getNativeClient();
 
 type JobHandler = Parameters<Jobs['register']>[1];
 
@@ -32,11 +32,9 @@ async function behindProxy(): Promise<{ app: TestApp; proxy: DatabaseProxy; pool
 async function withJob(handler: JobHandler): Promise<TestApp> {
   const app = await startApp(clerk, {}, undefined, (env) => {
     const useFactory = (jobs: Jobs) => jobs.register('running', handler);
+    const running = { provide: 'running', inject: [Jobs], useFactory };
+    @Module({ imports: modulesOf(readSettings(env)), providers: [...requestChain, running] })
     class WithJob {}
-    Module({
-      imports: modulesOf(readSettings(env)),
-      providers: [...requestChain, { provide: 'running', inject: [Jobs], useFactory }],
-    })(WithJob);
     return WithJob;
   });
   const jobs = app.app.get(Jobs);
@@ -82,6 +80,8 @@ describe('an application that is told to end', () => {
     });
     await app.app.close();
     expect(await app.database.query("select key from changes where topic = 'test'")).toEqual([{ key: 'finished' }]);
+    const left = 'select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+    expect(await app.database.query(left)).toEqual([]);
   });
 
   it('ends though a job never does', async () => {

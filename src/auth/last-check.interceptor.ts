@@ -4,16 +4,18 @@ import type { Observable } from 'rxjs';
 import { Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
 
-/** Asks once more whether the user may call, after the body has arrived: its sender sets how long that takes. */
+/**
+ * Asks once more whether the user may call, as the last thing before the handler: the body takes as long as its sender
+ * likes, and the tenant of a caller who is new here may have to wait for the database.
+ */
 @Injectable()
 export class LastCheckInterceptor implements NestInterceptor {
   constructor(private readonly access: Access) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const request = context.switchToHttp().getRequest<Request>();
-    const { principal } = request;
-    if (principal && request.body !== undefined && (await this.access.isRefused(principal.claims)))
-      throw new Problem('token_revoked');
+    const { principal } = context.switchToHttp().getRequest<Request>();
+    const refused = principal !== undefined && this.access.isRefused(principal.claims);
+    if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     return next.handle();
   }
 }

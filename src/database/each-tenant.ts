@@ -5,7 +5,8 @@ const BATCH = 500;
 
 /**
  * Runs work once as each living tenant, in a transaction of its own each, so one that fails does not undo the others. All
- * are tried; then an AggregateError tells of what failed: for each tenant an error that names it and has the cause.
+ * are tried; then an AggregateError tells of what failed: for each tenant an error that names it and has the cause. Rows of
+ * an OwnerScoped entity that are a user's are no tenant's, and are not seen.
  */
 export async function forEachTenant(
   em: EntityManager,

@@ -23,7 +23,7 @@ export function tendPool(given: unknown): void {
   });
   pool.on('acquire', (client) => held.add(client));
   pool.on('release', (_error, client) => held.delete(client));
-  const end = pool.end.bind(pool) as () => Promise<void>;
+  const end: () => Promise<void> = pool.end.bind(pool);
   pool.end = async () => {
     const patience = setTimeout(() => held.forEach(drop), ENDING_MS);
     await end().finally(() => clearTimeout(patience));

@@ -28,18 +28,31 @@ function seeingAll(tables: string[], statement: string): string {
 
 /**
  * SQL that runs a statement once as each tenant. A migration runs without row security being applied silently: there a
- * statement that a policy would narrow is an error, and this is how to change scoped rows.
+ * statement that a policy would narrow is an error, and this is how to change scoped rows. Those of an OwnerScoped entity
+ * may be a user's, and need `asEachOwner`.
  */
 export function asEachTenant(statement: string): string {
-  return `do $each_tenant$
-declare tenant record;
+  return asEach(TENANTS, statement);
+}
+
+/** As `asEachTenant`, and then once as each user without a tenant: for the rows of an OwnerScoped entity. */
+export function asEachOwner(statement: string): string {
+  return asEach(`${TENANTS} union all ${USERS}`, statement);
+}
+
+const TENANTS = "select id::text as tenant, '' as person from tenants";
+const USERS = "select '', id::text from users";
+
+function asEach(owners: string, statement: string): string {
+  return `do $each_owner$
+declare owner record;
 begin
   set local row_security = on;
-  for tenant in select id from tenants order by id loop
-    perform set_config('app.tenant_id', tenant.id::text, true);
+  for owner in select * from (${owners}) as owners order by person, tenant loop
+    perform set_config('app.tenant_id', owner.tenant, true), set_config('app.user_id', owner.person, true);
     execute $statement$${statement}$statement$;
   end loop;
-  perform set_config('app.tenant_id', '', true);
+  perform set_config('app.tenant_id', '', true), set_config('app.user_id', '', true);
   set local row_security = off;
-end $each_tenant$;`;
+end $each_owner$;`;
 }

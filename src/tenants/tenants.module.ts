@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { EventTenants } from '../clerk/index.ts';
 import { InvitationMirror } from './invitation-mirror.service.ts';
 import { InvitationsController } from './invitations.controller.ts';
@@ -10,12 +11,14 @@ import { OwnMembershipsController } from './own-memberships.controller.ts';
 import { TenantGuard } from './tenant.guard.ts';
 import { TenantChangesService } from './tenant-changes.service.ts';
 import { TenantEvents } from './tenant-events.service.ts';
+import { TenantGuardCheck } from './tenant-guard-check.service.ts';
 import { TenantMirror } from './tenant-mirror.service.ts';
 import { TenantsController } from './tenants.controller.ts';
 import { TenantsService } from './tenants.service.ts';
 
 @Global()
 @Module({
+  imports: [DiscoveryModule],
   controllers: [TenantsController, MembersController, OwnMembershipsController, InvitationsController],
   providers: [
     MembersService,
@@ -27,6 +30,7 @@ import { TenantsService } from './tenants.service.ts';
     TenantEvents,
     TenantsService,
     TenantGuard,
+    TenantGuardCheck,
     { provide: EventTenants, useExisting: TenantsService },
   ],
   exports: [TenantMirror, MembershipMirror, InvitationMirror, TenantsService, TenantGuard, EventTenants],

@@ -40,8 +40,11 @@ export interface Key {
   columns: [string, string][];
 }
 
+/** SQL for the schemas that are not PostgreSQL's own, nor the job library's: what stands in any of them can be granted. */
+const SCHEMAS = `(select oid from pg_namespace where nspname not in ('information_schema', 'pgboss') and nspname !~ '^pg_')`;
+
 const TABLES = `
-select c.relname as name, (relrowsecurity and relforcerowsecurity) as forced,
+select c.oid::regclass::text as name, (relrowsecurity and relforcerowsecurity) as forced,
   (select inhparent::regclass::text from pg_inherits where inhrelid = c.oid and c.relispartition) as parent,
   (select json_object_agg(attname, format_type(atttypid, null)) from pg_attribute
      where attrelid = c.oid and attnum > 0 and not attisdropped) as columns,
@@ -50,20 +53,20 @@ select c.relname as name, (relrowsecurity and relforcerowsecurity) as forced,
        (select coalesce(json_agg(distinct f.proname), '[]') from pg_policy o, pg_proc f,
           regexp_matches(concat(o.polqual, o.polwithcheck), ':(?:op)?funcid (\\d+)', 'g') as called
         where o.polrelid = c.oid and o.polname = policyname and f.oid = called[1]::oid and f.provolatile = 'v')))
-     from pg_policies p where p.schemaname = 'public' and p.tablename = c.relname), '[]') as policies,
+     from pg_policies p where (p.schemaname, p.tablename) = (c.relnamespace::regnamespace::text, c.relname)), '[]') as policies,
   coalesce((select json_agg(json_build_object('name', indexrelid::regclass::text, 'unique', indisunique or indisexclusion,
        'primary', indisprimary, 'partial', indpred is not null, 'columns',
        (select json_agg(a.attname order by k.place) from unnest(indkey) with ordinality as k (number, place)
           left join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number where k.place <= indnkeyatts)))
      from pg_index where indrelid = c.oid and indisvalid), '[]') as indexes
-from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') order by 1`;
+from pg_class c where relnamespace in ${SCHEMAS} and relkind in ('r', 'p', 'f') order by 1`;
 
 const KEYS = `
 select conname as name, conrelid::regclass::text as table, confrelid::regclass::text as to,
   (select json_agg(json_build_array(f.attname, t.attname)) from unnest(conkey, confkey) as k (from_number, to_number)
      join pg_attribute f on f.attrelid = conrelid and f.attnum = from_number
      join pg_attribute t on t.attrelid = confrelid and t.attnum = to_number) as columns
-from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace order by 1`;
+from pg_constraint where contype = 'f' and connamespace in ${SCHEMAS} order by 1`;
 
 export async function readTables(database: TestDatabase): Promise<Table[]> {
   return database.query<Table>(TABLES);

@@ -41,14 +41,16 @@ function* faultsOfPolicies({ forced, parent, policies, columns }: Table): Genera
   if (!forced) yield 'its row security is not forced';
   if (permissive.length !== 1) yield `has ${permissive.length} permissive policies, not one`;
   if (permissive.length === 1) yield* faultsOfPolicy(permissive[0] as Policy, policies, columns);
-  for (const { name, volatile } of policies)
+  for (const { name, roles, volatile } of policies) {
+    if (roles.join(',') !== 'public') yield `the policy ${name} does not bind whoever asks`;
     if (volatile.length > 0) yield `the policy ${name} calls what is volatile: ${volatile.join(', ')}`;
+  }
 }
 
 function* faultsOfPolicy(policy: Policy, all: Policy[], columns: Table['columns']): Generator<string> {
-  const { name, command, roles, using, check } = policy;
+  const { name, command, using, check } = policy;
   const own = columns.tenant_id === 'uuid' ? TENANT : OWNER;
-  if (command !== 'ALL' || roles.join(',') !== 'public') yield `the policy ${name} is not for all, whoever asks`;
+  if (command !== 'ALL') yield `the policy ${name} is not for all commands`;
   if (using !== own && using !== PERSONAL) yield `the policy ${name} does not compare what is there with the setting`;
   if (check !== own && !(check === null && using === own))
     yield `the policy ${name} does not compare what is written with the setting`;
