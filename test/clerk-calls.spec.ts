@@ -287,6 +287,12 @@ describe('a call that fails', () => {
     expect(stub.received).toHaveLength(5);
   });
 
+  it('may have taken effect though Clerk is too busy for the next attempt', async () => {
+    stub.replies = [outage, refusal(429, 'too_many_requests')];
+    expect((await problemOf(change())).code).toBe('unavailable');
+    expect(stub.received).toHaveLength(2);
+  });
+
   it('for want of a server is unavailable', async () => {
     const nowhere = { ...settings, clerk: { ...settings.clerk, apiUrl: 'http://127.0.0.1:1' } };
     calls = new ClerkCalls(em, new ClerkBreaker(), nowhere);

@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { bulkhead } from 'cockatiel';
 import type { z } from 'zod';
 import { SETTINGS, type Settings } from '../config/index.ts';
+import { Problem } from '../http/index.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { type ClerkCall, ClerkHttp, refuseInTransaction } from './clerk-http.ts';
 import { problemOf, rateLimited } from './clerk-problem.ts';
@@ -52,7 +53,7 @@ export class ClerkCalls {
   async send<Output>(schema: z.ZodType<Output>, call: ClerkCall, until = clerkDeadline()): Promise<Output> {
     refuseInTransaction(this.em);
     try {
-      return schema.parse(await this.#places.execute(() => this.#untilAnswered(call, until)));
+      return schema.parse(await this.#untilAnswered(call, until));
     } catch (error) {
       throw problemOf(error);
     }
@@ -60,12 +61,17 @@ export class ClerkCalls {
 
   async #untilAnswered(call: ClerkCall, until: number): Promise<unknown> {
     if (performance.now() + TIMEOUT_MS > until) throw new Error('There is no time left to call Clerk');
+    let lost: unknown;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(call, until);
+        // a place is held while Clerk is asked, and not during a pause: one tenant's would keep the others out
+        return await this.#places.execute(() => this.#attempt(call, until));
       } catch (error) {
         const pause = pauseBeforeNext(error, call, attempt);
-        if (pause === undefined || performance.now() + pause + TIMEOUT_MS > until) throw error;
+        if (isOutage(error)) lost = error;
+        // who is told to come later takes it that Clerk did nothing, which the attempt before may have made it do
+        if (pause === undefined || performance.now() + pause + TIMEOUT_MS > until)
+          throw isBusy(error) ? (lost ?? error) : error;
         await sleep(pause);
       }
     }
@@ -99,6 +105,13 @@ function pauseBeforeNext(error: unknown, { method }: ClerkCall, attempt: number)
   if (error instanceof ClerkRefusal && error.status === 429)
     return attempt <= MAX_BUSY && error.retryAfterMs > 0 ? error.retryAfterMs : undefined;
   return method !== 'POST' && attempt === 1 && isOutage(error) ? PAUSE_MS : undefined;
+}
+
+/** Clerk's limit, or our own half of it. */
+function isBusy(error: unknown): boolean {
+  return error instanceof ClerkRefusal
+    ? error.status === 429
+    : error instanceof Problem && error.code === 'rate_limited';
 }
 
 /** `fetch` throws a TypeError for a connection that was refused or broke off (https://fetch.spec.whatwg.org). */

@@ -15,9 +15,12 @@ export class ClerkOrganizations {
   constructor(private readonly calls: ClerkCalls) {}
 
   /** With that user as its first member, in the role of a creator. */
-  async create({ name, slug, createdBy }: { name: string; slug?: string | undefined; createdBy: string }) {
+  async create(
+    { name, slug, createdBy }: { name: string; slug?: string | undefined; createdBy: string },
+    until?: number,
+  ): Promise<ClerkOrganization> {
     const body = { name, slug, created_by: createdBy };
-    return this.calls.send(ClerkOrganization, { method: 'POST', path: '/organizations', body });
+    return this.calls.send(ClerkOrganization, { method: 'POST', path: '/organizations', body }, until);
   }
 
   async update(id: string, { name, slug }: { name?: string | undefined; slug?: string | undefined }) {
