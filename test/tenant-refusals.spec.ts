@@ -294,8 +294,10 @@ describe('a refusal of Clerk’s', () => {
       const error = { code, message: 'in the words of Clerk', meta: parameter ? { param_name: parameter } : {} };
       proxy.instead = (call) =>
         isOfTheWrite(call) && call.path !== '/v1/jwks' ? { status, headers, body: { errors: [error] } } : undefined;
+      // what Clerk does not have any more has ended, as was asked: that is no refusal
+      const left = expected === 404 ? ['demote', 'remove', 'leave', 'delete'] : ['demote'];
       for (const { name, method, path, body } of house.writes) {
-        if (name === 'demote') continue;
+        if (left.includes(name)) continue;
         const answer = await app.as(house.ours.token(), path, { method, body });
         const errors = answer.body.errors as { pointer: string }[] | undefined;
         expect([name, answer.status, answer.body.code, errors?.[0]?.pointer, answer.headers['retry-after']]).toEqual([
@@ -313,6 +315,31 @@ describe('a refusal of Clerk’s', () => {
       for (const member of [house.ours, house.member]) await meet(app, member.token());
     },
   );
+});
+
+describe('a tenant that Clerk has enough of for a while', () => {
+  it('keeps no other from it: its requests wait, and theirs are answered', async () => {
+    const { app, proxy } = await anApp();
+    const [ours, theirs] = [anAdmin(clerk), anAdmin(clerk)];
+    for (const member of [ours, theirs]) await meet(app, member.token());
+    const body = { errors: [{ code: 'too_many_requests', message: '' }] };
+    proxy.instead = ({ path }) =>
+      path.startsWith(`/v1/organizations/${ours.organization.id}/`)
+        ? { status: 429, headers: { 'retry-after': '3' }, body }
+        : undefined;
+    let answered = 0;
+    const inviting = Array.from({ length: 20 }, async (_, i) => {
+      const invitation = { email: `x${i}@example.com` };
+      const { status } = await app.as(ours.token(), INVITATIONS, { method: 'POST', body: invitation });
+      answered++;
+      return status;
+    });
+    const invited = () => proxy.count('POST', `/v1/organizations/${ours.organization.id}/invitations`);
+    while (invited() < 20) await pause(10);
+    const { status } = await app.as(theirs.token(), '/v1/tenant', { method: 'PATCH', body: { name: 'Globex' } });
+    expect([status, answered]).toEqual([200, 0]);
+    expect(new Set(await Promise.all(inviting))).toEqual(new Set([429]));
+  });
 });
 
 describe('while Clerk is away', () => {

@@ -203,6 +203,56 @@ describe('who may make a tenant', () => {
     expect((await make()).status).toBe(201);
   });
 
+  it('is who has made less, however many are made at the same moment', async () => {
+    const user = clerk.aUser({ create_organizations_limit: 1 } as object);
+    await meet(app, alone(user)());
+    // each has counted before the first is made
+    proxy.meddle = ({ method }) => (method === 'POST' ? pause(300) : undefined);
+    const making = Array.from({ length: 8 }, () => ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' }));
+    const statuses = (await Promise.all(making)).map(({ status }) => status);
+    proxy.meddle = () => undefined;
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([201, ...Array.from({ length: 7 }, () => 403)]);
+    const made = [...clerk.organizations.book.organizations.all()].filter(({ created_by: by }) => by === user.id);
+    expect(made).toHaveLength(1);
+  });
+
+  it('does not wait in line until its request has no time left, and then ask', async () => {
+    const user = clerk.aUser();
+    await meet(app, alone(user)());
+    const asked = () => [proxy.count('GET', `/v1/users/${user.id}`), proxy.count('POST', '/v1/organizations')];
+    const [users = 0, creations = 0] = asked();
+    const body = { errors: [{ code: 'too_many_requests', message: '' }] };
+    proxy.instead = ({ method }) =>
+      method === 'POST' && asked()[1] === creations + 1
+        ? { status: 429, headers: { 'retry-after': '4.5' }, body }
+        : undefined;
+    const make = () => ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' });
+    const [first, second] = await Promise.all([make(), make()]);
+    proxy.instead = () => undefined;
+    const answers = [first, second].toSorted((a, b) => a.status - b.status).map(refusalOf);
+    expect(answers).toEqual([
+      [201, undefined],
+      [503, 'unavailable'],
+    ]);
+    expect(asked()).toEqual([users + 1, creations + 2]);
+  });
+
+  it('is not waited for longer than a request has time: asking for the user counts', async () => {
+    const user = clerk.aUser();
+    await meet(app, alone(user)());
+    const creations = proxy.count('POST', '/v1/organizations');
+    const body = { errors: [{ code: 'too_many_requests', message: '' }] };
+    proxy.meddle = ({ path }) => (path.startsWith('/v1/users/') ? pause(1500) : undefined);
+    proxy.instead = ({ method }) =>
+      method === 'POST' ? { status: 429, headers: { 'retry-after': '5' }, body } : undefined;
+    const answer = await ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' });
+    proxy.instead = () => undefined;
+    proxy.meddle = () => undefined;
+    expect(refusalOf(answer)).toEqual([429, 'rate_limited']);
+    // once more would be too late
+    expect(proxy.count('POST', '/v1/organizations')).toBe(creations + 1);
+  });
+
   it('is anybody where Clerk sets no limit', async () => {
     const user = clerk.aUser({ create_organizations_limit: 0 } as object);
     expect((await ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' })).status).toBe(201);
@@ -332,6 +382,106 @@ describe('a member', () => {
   });
 });
 
+describe('what Clerk has ended without saying so', () => {
+  /** Clerk does the first deletion, and its answer is lost on the way. */
+  const loses = (proxy: ClerkProxy) => {
+    let isLost = false;
+    proxy.meddle = (exchange) => {
+      if (exchange.method !== 'DELETE' || isLost) return;
+      isLost = true;
+      exchange.status = 502;
+      exchange.body = 'bad gateway';
+    };
+  };
+
+  it.each(['remove', 'leave'] as const)('is a membership (%s): it ends here, too, with its tokens', async (how) => {
+    const { app, proxy } = await anApp();
+    const other = await startApp(clerk, {}, app.database);
+    const ours = anAdmin(clerk);
+    const member = aMember(clerk, ours.organization);
+    const [id, old] = [await idOf(app, member), member.token()];
+    const { tenant } = await meet(app, ours.token());
+    await meet(other, old);
+    const since = keepEvents();
+    loses(proxy);
+    const [caller, path] = how === 'remove' ? [ours, `${MEMBERS}/${id}`] : [member, `${MEMBERSHIPS}/${tenant?.id}`];
+    const { status, body } = await ask(app, caller, 'DELETE', path);
+    expect([status, body]).toEqual([204, { text: '' }]);
+    expect(proxy.count('DELETE', '/v1/organizations')).toBe(2);
+    expect(refusalOf(await app.as(old, '/v1/me'))).toEqual([401, 'token_revoked']);
+    expect(await refused(other, old)).toEqual([401, 'token_revoked']);
+    expect((await ask(app, ours, 'GET', MEMBERS)).body.data).toMatchObject([{ user: { clerkId: ours.user.id } }]);
+    await tellAll(app, since);
+    expect(refusalOf(await app.as(old, '/v1/me'))).toEqual([401, 'token_revoked']);
+    expect((await ask(app, ours, 'GET', MEMBERS)).body.data).toHaveLength(1);
+  });
+
+  it('is a membership that was over already, with its name or before it had one, and an admin’s', async () => {
+    const { app } = await anApp();
+    for (const isNamed of [true, false]) {
+      const ours = anAdmin(clerk);
+      const theirs = anAdmin(clerk, ours.organization);
+      const [id, old] = [await idOf(app, theirs), theirs.token()];
+      await meet(app, ours.token());
+      const shown = clerk.organizations.memberships.get(ours.organization.id, theirs.user.id);
+      if (isNamed) await clerk.deliver(app.url, clerk.anEvent('organizationMembership.created', shown));
+      const since = keepEvents();
+      clerk.organizations.memberships.remove(ours.organization.id, theirs.user.id);
+      expect((await ask(app, ours, 'DELETE', `${MEMBERS}/${id}`)).status).toBe(204);
+      expect(refusalOf(await app.as(old, '/v1/me'))).toEqual([401, 'token_revoked']);
+      const { memberships = [] } = await rowsOf(app.database, ours.organization);
+      const clerkId = isNamed ? shown.id : null;
+      const ended = { clerk_id: clerkId, ended_at: expect.any(Date), leaving_since: null };
+      expect(memberships).toContainEqual(expect.objectContaining(ended));
+      await tellAll(app, since);
+      expect(refusalOf(await app.as(old, '/v1/me'))).toEqual([401, 'token_revoked']);
+    }
+  });
+
+  it('is not the membership that came after it: that lasts, with its new tokens', async () => {
+    const { app, proxy } = await anApp();
+    const ours = anAdmin(clerk);
+    const member = aMember(clerk, ours.organization);
+    const { memberships } = clerk.organizations;
+    const shown = memberships.get(ours.organization.id, member.user.id);
+    await clerk.deliver(app.url, clerk.anEvent('organizationMembership.created', shown));
+    const [id, old] = [await idOf(app, member), member.token()];
+    await meet(app, ours.token());
+    memberships.remove(ours.organization.id, member.user.id);
+    // while Clerk's answer is on its way the person is added again, and the event is here first
+    proxy.meddle = async ({ method }) => {
+      if (method !== 'DELETE') return;
+      const created_at = Date.now() + 1000;
+      const next = { ...shown, id: 'orgmem_next', created_at, updated_at: created_at };
+      clerk.aMembership(ours.organization, member.user);
+      await clerk.deliver(app.url, clerk.anEvent('organizationMembership.created', next));
+    };
+    expect((await ask(app, ours, 'DELETE', `${MEMBERS}/${id}`)).status).toBe(204);
+    expect((await rowsOf(app.database, ours.organization)).memberships).toContainEqual(
+      expect.objectContaining({ clerk_id: 'orgmem_next', ended_at: null }),
+    );
+    expect(refusalOf(await app.as(old, '/v1/me'))).toEqual([401, 'token_revoked']);
+  });
+
+  it.each(['its answer is lost', 'it was over already'])('is a tenant (%s): it is deleted here, too', async (how) => {
+    const { app, proxy } = await anApp();
+    const ours = anAdmin(clerk);
+    const member = aMember(clerk, ours.organization);
+    const tokens = [ours.token(), member.token()];
+    for (const token of tokens) await meet(app, token);
+    const since = keepEvents();
+    if (how === 'its answer is lost') loses(proxy);
+    else clerk.organizations.delete(ours.organization.id);
+    expect((await app.as(tokens[0] ?? '', '/v1/tenant', { method: 'DELETE' })).status).toBe(204);
+    for (const token of tokens) expect(refusalOf(await app.as(token, '/v1/me'))).toEqual([401, 'token_revoked']);
+    expect(await rowsOf(app.database, ours.organization)).toMatchObject({
+      tenants: [{ deleted_at: expect.any(Date) }],
+    });
+    await tellAll(app, since);
+    for (const token of tokens) expect(refusalOf(await app.as(token, '/v1/me'))).toEqual([401, 'token_revoked']);
+  });
+});
+
 describe('the last admin', () => {
   let app: TestApp;
   let proxy: ClerkProxy;
@@ -401,7 +551,8 @@ describe('the last admin', () => {
       const admins = memberships.filter(
         (row) => 'ended_at' in row && !row.ended_at && 'role' in row && row.role === 'org:admin',
       );
-      expect(admins).toMatchObject([{ leaving_since: null }]);
+      expect(admins).toHaveLength(1);
+      expect(memberships).toMatchObject([{ leaving_since: null }, { leaving_since: null }]);
       const atClerk = clerk.organizations.book.membersOf(ours.organization.id).count({ roles: ['org:admin'] });
       expect(atClerk).toBe(1);
     },
@@ -420,6 +571,63 @@ describe('the last admin', () => {
     proxy.instead = () => undefined;
     expect(await rowsOf(app.database, ours.organization)).toEqual(before);
     expect((await ask(app, theirs, 'DELETE', `${MEMBERSHIPS}/${tenant?.id}`)).status).toBe(204);
+  });
+
+  /** Two requests on the same admin at one moment: both are with Clerk, until the test lets it answer them. */
+  async function twoRequests(refusal: 'first' | 'second' | 'none') {
+    const own = await anApp();
+    const ours = anAdmin(clerk);
+    const theirs = anAdmin(clerk, ours.organization);
+    const { tenant } = await meet(own.app, ours.token());
+    const id = await idOf(own.app, theirs);
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const deletions = () => own.proxy.count('DELETE', '/v1/organizations');
+    const code = 'organization_membership_managed_by_scim';
+    own.proxy.instead = ({ method }) =>
+      method === 'DELETE' && deletions() === ['none', 'first', 'second'].indexOf(refusal)
+        ? { status: 403, body: { errors: [{ code, message: '' }] } }
+        : undefined;
+    let held = 0;
+    own.proxy.meddle = ({ method }) => (method === 'DELETE' ? gates[held++]?.promise : undefined);
+    const remove = async () => {
+      const before = held;
+      const removing = ask(own.app, ours, 'DELETE', `${MEMBERS}/${id}`);
+      while (held === before) await pause(10);
+      return { removing };
+    };
+    const leave = () => ask(own.app, ours, 'DELETE', `${MEMBERSHIPS}/${tenant?.id}`);
+    return { ...own, ours, theirs, gates, deletions, remove, leave };
+  }
+
+  it.each(['first', 'second'] as const)(
+    'is who stays while one of two requests is open, the %s refused',
+    async (which) => {
+      const { gates, deletions, remove, leave } = await twoRequests(which);
+      const [first, second] = [await remove(), await remove()];
+      const [over, open] = which === 'first' ? [first, second] : [second, first];
+      gates[which === 'first' ? 0 : 1]?.resolve();
+      expect(refusalOf(await over.removing)).toEqual([409, 'conflict']);
+      expect(refusalOf(await leave())).toEqual([409, 'conflict']);
+      // Clerk would refuse it, too: it was not asked
+      expect(deletions()).toBe(2);
+      for (const { resolve } of gates) resolve();
+      expect((await open.removing).status).toBe(204);
+    },
+  );
+
+  it('is who stays while a request is open and an event tells of who is to go', async () => {
+    const { app: own, gates, deletions, remove, leave, theirs, ours } = await twoRequests('none');
+    const membership = clerk.organizations.memberships.get(ours.organization.id, theirs.user.id);
+    const first = await remove();
+    const told = { ...membership, updated_at: Date.now() };
+    await clerk.deliver(own.url, clerk.anEvent('organizationMembership.updated', told));
+    expect((await rowsOf(own.database, ours.organization)).memberships).toContainEqual(
+      expect.objectContaining({ clerk_id: membership.id, ended_at: null, leaving_since: expect.any(Date) }),
+    );
+    expect(refusalOf(await leave())).toEqual([409, 'conflict']);
+    expect(deletions()).toBe(1);
+    for (const { resolve } of gates) resolve();
+    expect((await first.removing).status).toBe(204);
   });
 
   it('is who has not left while it is not known whether another has', async () => {

@@ -1,6 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { type ClerkMembership, ClerkOrganizations } from '../clerk/index.ts';
+import { SETTINGS, type Settings } from '../config/index.ts';
 import { asTenant, transaction } from '../database/index.ts';
 import { type ListQuery, listPage, Problem } from '../http/index.ts';
 import type { User } from '../users/index.ts';
@@ -8,10 +9,12 @@ import { ADMIN, keepAdmin, requireAdmin, withdrawAdmin } from './admins.ts';
 import { Membership } from './membership.entity.ts';
 import { MembershipMirror } from './membership-mirror.service.ts';
 import type { Tenant } from './tenant.entity.ts';
-import { ANSWER, type MembershipWord } from './tenant-facts.ts';
+import { ANSWER } from './tenant-facts.ts';
 
 type Whole = Membership & { user: User; tenant: Tenant };
 type Check = (em: EntityManager) => Promise<void>;
+/** Writes down here what Clerk answered. */
+type Write = (em: EntityManager) => Promise<void>;
 
 const WHOLE = ['user', 'tenant'] as const;
 const LIVING = { endedAt: null, user: { deletedAt: null }, tenant: { deletedAt: null } };
@@ -19,11 +22,16 @@ const LIVING = { endedAt: null, user: { deletedAt: null }, tenant: { deletedAt: 
 /** Who belongs to a tenant: read from our copy, changed at Clerk. */
 @Injectable()
 export class MembersService {
+  readonly #clockSkewMs: number;
+
   constructor(
     private readonly em: EntityManager,
     private readonly clerk: ClerkOrganizations,
     private readonly mirror: MembershipMirror,
-  ) {}
+    @Inject(SETTINGS) settings: Settings,
+  ) {
+    this.#clockSkewMs = settings.clerk.clockSkewMs;
+  }
 
   async listOf(tenant: Tenant, query: ListQuery) {
     return transaction(this.em, (em) =>
@@ -41,10 +49,10 @@ export class MembersService {
   /** For an admin of the tenant. Answers the membership as it is then. */
   async changeRole(tenant: Tenant, admin: User, userId: string, role: string): Promise<Whole> {
     const check = async (em: EntityManager) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id });
-    const membership = await this.#change(tenant.id, userId, check, { keepsAdmin: role === ADMIN }, async (whole) => ({
-      answer: await this.clerk.changeRole(whole.tenant.clerkId, whole.user.clerkId, role),
-      word: { eventId: ANSWER },
-    }));
+    const membership = await this.#change(tenant.id, userId, check, { keepsAdmin: role === ADMIN }, async (whole) => {
+      const answer = await this.clerk.changeRole(whole.tenant.clerkId, whole.user.clerkId, role);
+      return (em) => this.mirror.mirror(em, answer, { eventId: ANSWER });
+    });
     return asTenant(this.em, tenant.id, (em) => this.#find(em, tenant.id, membership.userId));
   }
 
@@ -59,10 +67,26 @@ export class MembersService {
   }
 
   async #end(tenantId: string, userId: string, check: Check): Promise<void> {
-    await this.#change(tenantId, userId, check, { keepsAdmin: false }, async ({ tenant, user }) => {
-      const answer = await this.clerk.removeMember(tenant.clerkId, user.clerkId);
-      return { answer, word: { eventId: ANSWER, endedAt: Math.max(answer.updated_at ?? 0, Date.now()) } };
+    await this.#change(tenantId, userId, check, { keepsAdmin: false }, async (membership) => {
+      const { user, tenant, clerkId = null } = membership;
+      const answer = await this.#remove(membership);
+      // Clerk's clock may be ahead of ours: by ours alone a token from just before the end would seem to be from after it,
+      // of a later membership. Who is added again at once waits that long for a token that counts
+      const at = Math.max(answer?.updated_at ?? 0, Date.now() + this.#clockSkewMs);
+      if (answer) return (em) => this.mirror.mirror(em, answer, { eventId: ANSWER, endedAt: at });
+      const pair = { userId: user.clerkId, tenantId: tenant.clerkId };
+      return (em) => this.mirror.endNamed(em, pair, { clerkId, at, eventId: ANSWER });
     });
+  }
+
+  /** Undefined where Clerk has none any more, which is what was asked for: an answer that says so may have been lost. */
+  async #remove({ tenant, user }: Whole): Promise<ClerkMembership | undefined> {
+    try {
+      return await this.clerk.removeMember(tenant.clerkId, user.clerkId);
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'not_found') return undefined;
+      throw error;
+    }
   }
 
   /** Checks and notes what is wanted, asks Clerk without a transaction, and mirrors its answer. */
@@ -71,21 +95,19 @@ export class MembersService {
     userId: string,
     check: Check,
     { keepsAdmin }: { keepsAdmin: boolean },
-    ask: (membership: Whole) => Promise<{ answer: ClerkMembership; word: MembershipWord }>,
+    ask: (membership: Whole) => Promise<Write>,
   ): Promise<Whole> {
-    const membership = await asTenant(this.em, tenantId, async (em) => {
+    const { membership, withdrawal } = await asTenant(this.em, tenantId, async (em) => {
       await check(em);
       const found = await this.#find(em, tenantId, userId);
-      if (!keepsAdmin) await withdrawAdmin(em, found);
-      return found;
+      return { membership: found, withdrawal: keepsAdmin ? undefined : await withdrawAdmin(em, found) };
     });
     try {
-      const { answer, word } = await ask(membership);
-      await transaction(this.em.fork(), (em) => this.mirror.mirror(em, answer, word));
+      await transaction(this.em.fork(), await ask(membership));
     } catch (error) {
       // an unknown outcome keeps the mark until it lapses
-      if (error instanceof Problem && error.code !== 'unavailable')
-        await asTenant(this.em, tenantId, (em) => keepAdmin(em, membership));
+      if (withdrawal && error instanceof Problem && error.code !== 'unavailable')
+        await asTenant(this.em, tenantId, (em) => keepAdmin(em, membership, withdrawal));
       throw error;
     }
     return membership;

@@ -6,7 +6,7 @@ import type { ClerkMembership, Ending } from '../clerk/index.ts';
 import { asTenant, ChangeLog } from '../database/index.ts';
 import { factsOfPublicData, UserMirror } from '../users/index.ts';
 import { ownersOf, type Pair, pairOf } from './membership-pair.ts';
-import { END, LATER_ROLE, MEET, MIRROR, REVIVE } from './membership-statements.ts';
+import { END_NAMED, END_UNTOUCHED, LATER_ROLE, MEET, MIRROR, REVIVE } from './membership-statements.ts';
 import { factsOfMembership, factsOfOrganization, type MembershipFacts, type MembershipWord } from './tenant-facts.ts';
 import { TenantMirror } from './tenant-mirror.service.ts';
 
@@ -16,6 +16,11 @@ export const MEMBERSHIP_CHANGED = 'membership';
 interface Ids {
   userId: string;
   tenantId: string;
+}
+
+interface NamedEnding extends Omit<Ending, 'since'> {
+  /** Clerk's id of the membership. */
+  clerkId: string | null;
 }
 
 interface Told {
@@ -88,11 +93,17 @@ export class MembershipMirror {
    */
   async end(em: EntityManager, pair: Pair, { since, at, eventId }: Ending): Promise<void> {
     const ids = await lockPair(em, pair);
-    const ended = await asTenant(em, ids.tenantId, (own) =>
-      own.execute<unknown[]>(END, [at, at, eventId, ids.tenantId, ids.userId, since]),
-    );
-    if (ended.length === 0) return;
-    this.changes.record(em, MEMBERSHIP_CHANGED, keyOfMembership(ids));
+    if (await this.#end(em, END_UNTOUCHED, ids, [at, at, eventId, ids.tenantId, ids.userId, since]))
+      await this.revocations.revokeMembership(em, pair, at);
+  }
+
+  /**
+   * Ends the membership of that id (null: of none yet), because Clerk does not have it any more; another that the row shows
+   * by now stays. Withdraws the tokens that were issued until then in any case. In the caller's transaction.
+   */
+  async endNamed(em: EntityManager, pair: Pair, { clerkId, at, eventId }: NamedEnding): Promise<void> {
+    const ids = await lockPair(em, pair);
+    await this.#end(em, END_NAMED, ids, [at, at, eventId, ids.tenantId, ids.userId, clerkId]);
     await this.revocations.revokeMembership(em, pair, at);
   }
 
@@ -108,6 +119,13 @@ export class MembershipMirror {
     );
     if (revived.length > 0) await this.#mirror(em, pair, factsOfMembership(membership, { eventId }));
     return revived.length > 0;
+  }
+
+  /** Whether it ended anything. */
+  async #end(em: EntityManager, statement: string, ids: Ids, values: unknown[]): Promise<boolean> {
+    const ended = await asTenant(em, ids.tenantId, (own) => own.execute<unknown[]>(statement, values));
+    if (ended.length > 0) this.changes.record(em, MEMBERSHIP_CHANGED, keyOfMembership(ids));
+    return ended.length > 0;
   }
 
   /** Our ids by Clerk's, locked; those that are not here are mirrored first, as are the tenants as they are now. */

@@ -2,7 +2,8 @@ import { clerkTimeSql } from '../clerk/index.ts';
 
 /**
  * Rows are ordered by which membership of the pair they show, whether it has ended, and Clerk's time of that; so order,
- * duplicates and losses do not matter. What is told of a deleted tenant has ended.
+ * duplicates and losses do not matter. What is told of a deleted tenant has ended. An admin who is asked to go stays marked
+ * until that has come true.
  */
 export const MIRROR = `
 with told as (
@@ -21,7 +22,8 @@ insert into memberships as stored (id, tenant_id, user_id, clerk_id, role, ended
 select id, tenant_id, user_id, clerk_id, facts.role, ended_at, made_at, said_at, event_id
 from facts left join before on true -- so that it is read before it is written
 on conflict (tenant_id, user_id) do update set
-  clerk_id = excluded.clerk_id, role = excluded.role, ended_at = excluded.ended_at, leaving_since = null,
+  clerk_id = excluded.clerk_id, role = excluded.role, ended_at = excluded.ended_at,
+  leaving_since = case when excluded.ended_at is null and excluded.role = stored.role then stored.leaving_since end,
   clerk_created_at = excluded.clerk_created_at, clerk_updated_at = excluded.clerk_updated_at,
   clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where (stored.clerk_created_at, coalesce(stored.clerk_id, '') collate "C", stored.ended_at is not null,
@@ -33,10 +35,14 @@ returning (xmax = 0) as inserted, (select role from before) as role_before`;
 export const LATER_ROLE =
   'select clerk_updated_at as at from memberships where tenant_id = ? and user_id = ? and clerk_id = ? and role <> ?';
 
-export const END = `
+const END = `
 update memberships set ended_at = to_timestamp(?::bigint / 1000.0), leaving_since = null, clerk_updated_at = ?,
   clerk_event_id = ?, updated_at = now()
-where tenant_id = ? and user_id = ? and ended_at is null and updated_at < ? returning 1`;
+where tenant_id = ? and user_id = ? and ended_at is null`;
+
+export const END_UNTOUCHED = `${END} and updated_at < ? returning 1`;
+
+export const END_NAMED = `${END} and clerk_id is not distinct from ? returning 1`;
 
 export const REVIVE = `
 update memberships set ended_at = null, clerk_updated_at = 0, clerk_event_id = ''

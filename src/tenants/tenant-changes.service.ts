@@ -13,9 +13,14 @@ import type { TenantSnapshot } from './tenant-snapshot.ts';
 import type { NewTenant, TenantChanges } from './tenants.schemas.ts';
 import { TenantsService } from './tenants.service.ts';
 
+/** What a creation needs for its two calls to Clerk. */
+const CREATION_MS = 4000;
+
 /** Makes, changes and deletes tenants: at Clerk, whose answer is mirrored. */
 @Injectable()
 export class TenantChangesService {
+  readonly #turns = new Map<string, Promise<unknown>>();
+
   constructor(
     private readonly em: EntityManager,
     private readonly api: ClerkApi,
@@ -26,16 +31,9 @@ export class TenantChangesService {
   ) {}
 
   /** With the user as its admin. Throws `permission_required` where Clerk lets this user make none. */
-  async create(user: User, { name, slug }: NewTenant): Promise<TenantSnapshot> {
-    await this.#requireCreator(user);
-    const answer = await this.clerk.create({ name, slug, createdBy: user.clerkId });
-    await transaction(this.em.fork(), async (em) => {
-      await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
-      const { id: tenantId } = await em.findOneOrFail(Tenant, { clerkId: answer.id });
-      const ids = { tenantId, userId: user.id };
-      await asTenant(em, tenantId, (own) => this.memberships.meet(own, ids, { role: ADMIN, issuedAt: 0 }));
-    });
-    return this.tenants.reload(answer.id);
+  async create(user: User, facts: NewTenant): Promise<TenantSnapshot> {
+    const until = clerkDeadline();
+    return this.#inTurn(user.clerkId, () => this.#create(user, facts, until));
   }
 
   /** Name and slug are Clerk's, settings are ours. For an admin. */
@@ -53,17 +51,38 @@ export class TenantChangesService {
   /** For an admin, where Clerk lets admins do it. */
   async delete(tenant: Tenant, admin: User): Promise<void> {
     await this.#requireAdmin(tenant, admin);
-    const until = clerkDeadline();
-    const { admin_delete_enabled: isAllowed } = await this.clerk.get(tenant.clerkId, until);
-    if (isAllowed === false) throw new Problem('permission_required', { detail: 'Admins may not delete this tenant.' });
-    await this.clerk.delete(tenant.clerkId, until);
+    await this.#deleteAtClerk(tenant.clerkId);
     await transaction(this.em.fork(), (em) =>
       this.mirror.delete(em, { clerkId: tenant.clerkId, deletedAt: Date.now(), eventId: ANSWER }),
     );
   }
 
-  async #requireAdmin(tenant: Tenant, admin: User): Promise<void> {
-    await transaction(this.em, (em) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id }));
+  /**
+   * One after the other for each user in this process, so that of requests at the same moment each counts what those before
+   * it have made.
+   */
+  async #inTurn<Made>(userId: string, make: () => Promise<Made>): Promise<Made> {
+    const made = Promise.resolve(this.#turns.get(userId)).then(make);
+    const turn = made.catch(() => undefined);
+    this.#turns.set(userId, turn);
+    try {
+      return await made;
+    } finally {
+      if (this.#turns.get(userId) === turn) this.#turns.delete(userId);
+    }
+  }
+
+  async #create(user: User, { name, slug }: NewTenant, until: number): Promise<TenantSnapshot> {
+    if (performance.now() + CREATION_MS > until) throw new Problem('unavailable');
+    await this.#requireCreator(user);
+    const answer = await this.clerk.create({ name, slug, createdBy: user.clerkId }, until);
+    await transaction(this.em.fork(), async (em) => {
+      await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
+      const { id: tenantId } = await em.findOneOrFail(Tenant, { clerkId: answer.id });
+      const ids = { tenantId, userId: user.id };
+      await asTenant(em, tenantId, (own) => this.memberships.meet(own, ids, { role: ADMIN, issuedAt: 0 }));
+    });
+    return this.tenants.reload(answer.id);
   }
 
   /** What Clerk's own pages would check; its Backend API does not. */
@@ -75,5 +94,22 @@ export class TenantChangesService {
     const made = await this.em.fork().count(Tenant, { createdBy: clerkId, deletedAt: null });
     if (user.create_organization_enabled === false || made >= limit)
       throw new Problem('permission_required', { detail: 'You may not create another tenant.' });
+  }
+
+  async #requireAdmin(tenant: Tenant, admin: User): Promise<void> {
+    await transaction(this.em, (em) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id }));
+  }
+
+  /** That Clerk has none any more is what was asked for: an answer that says so may have been lost. */
+  async #deleteAtClerk(clerkId: string): Promise<void> {
+    const until = clerkDeadline();
+    try {
+      const { admin_delete_enabled: isAllowed } = await this.clerk.get(clerkId, until);
+      if (isAllowed === false)
+        throw new Problem('permission_required', { detail: 'Admins may not delete this tenant.' });
+      await this.clerk.delete(clerkId, until);
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === 'not_found')) throw error;
+    }
   }
 }
