@@ -4,13 +4,19 @@ import { Problem } from '../src/http/index.ts';
 import { readEvent } from '../src/webhooks/received-event.ts';
 
 const NOW = new Date('2026-11-24T12:00:00.000Z');
-const ORGANIZATION = { id: 'org_1', name: 'Acme', slug: 'acme', max_allowed_memberships: 5, updated_at: 2000 };
+const ORGANIZATION = {
+  id: 'org_1',
+  name: 'Acme',
+  slug: 'acme',
+  max_allowed_memberships: 5,
+  updated_at: 1_700_000_002_000,
+};
 const MEMBERSHIP = {
   id: 'orgmem_1',
   role: 'org:admin',
   organization: ORGANIZATION,
   public_user_data: { user_id: 'user_1', first_name: 'Ada' },
-  updated_at: 3000,
+  updated_at: 1_700_000_003_000,
 };
 const INVITATION = { id: 'orginv_1', organization_id: 'org_1', email_address: 'eve@example.com', role: 'org:member' };
 
@@ -78,11 +84,15 @@ describe('an event of an organization', () => {
 
 describe('the times of an event', () => {
   it.each([
-    ['its own, not that of what it is about', 1_800_000_000_123, 1_800_000_000_123],
-    ['its own in milliseconds when that is in seconds', 1_800_000_000, 1_800_000_000_000],
+    ['its own, not that of what it is about', 1_790_000_000_123, 1_790_000_000_123],
+    ['its own in milliseconds when that is in seconds', 1_790_000_000, 1_790_000_000_000],
     ['that of its receipt when it has none', undefined, NOW.getTime()],
+    ['that of its receipt when it is far ahead', NOW.getTime() + 300_001, NOW.getTime()],
   ])('tell when it happened: %s', (_, timestamp, sentAt) => {
-    expect(read('organizationMembership.deleted', MEMBERSHIP, timestamp)).toMatchObject({ at: 3000, sentAt });
+    expect(read('organizationMembership.deleted', MEMBERSHIP, timestamp)).toMatchObject({
+      at: MEMBERSHIP.updated_at,
+      sentAt,
+    });
   });
 });
 

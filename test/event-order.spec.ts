@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type LocalUser, localUser } from '../local/clerk/people.ts';
+import { Replay } from '../src/webhooks/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 
@@ -139,5 +140,66 @@ describe('the events of one user', () => {
       }),
       { numRuns: 80 },
     );
+  });
+});
+
+describe('an event with a time far ahead', () => {
+  const ahead = () => Date.now() + 3_600_000;
+  const membersOf = async (userId: string) =>
+    apps[0].database.query(
+      'select role, clerk_updated_at from memberships where user_id = (select id from users where clerk_id = $1)',
+      [userId],
+    );
+
+  /** Delivers the first, then what is newer, and replays the first; all of it must be as it was before that. */
+  async function expectNoChange(userId: string, first: object, newer: object) {
+    const id = `msg_ahead${runs++}`;
+    await deliver(apps[0], { id, event: first });
+    await deliver(apps[0], { id: `${id}newer`, event: newer });
+    const before = [await stateOf(userId), await membersOf(userId)];
+    await apps[0].app.get(Replay).replay(id);
+    expect([await stateOf(userId), await membersOf(userId)]).toEqual(before);
+    return before;
+  }
+
+  it('brings no ban back when it is replayed', async () => {
+    const user = clerk.aUser();
+    const first = clerk.anEvent('user.updated', { ...user, banned: true, updated_at: ahead() });
+    const newer = clerk.anEvent('user.updated', { ...user, banned: false, updated_at: ahead() });
+    const [state] = await expectNoChange(user.id, first, newer);
+    expect(state).toMatchObject({ users: [{ banned_at: null }] });
+  });
+
+  it('brings no ban back that the user in it had', async () => {
+    const user = clerk.aUser();
+    const session = { object: 'session', id: `sess_ahead${runs}`, user_id: user.id, status: 'active' };
+    const facts = { ...user, banned: true, updated_at: ahead() };
+    const newer = clerk.anEvent('user.updated', { ...user, banned: false, updated_at: ahead() });
+    const first = clerk.anEvent('session.created', { ...session, user: facts });
+    const [state] = await expectNoChange(user.id, first, newer);
+    expect(state).toMatchObject({ users: [{ banned_at: null }] });
+  });
+
+  it('brings no role back', async () => {
+    const user = clerk.aUser();
+    const member = clerk.aMembership(clerk.anOrganization(), user);
+    const times = () => ({ created_at: ahead(), updated_at: ahead() });
+    const first = clerk.anEvent('organizationMembership.created', { ...member, ...times(), role: 'org:admin' });
+    const newer = clerk.anEvent('organizationMembership.updated', { ...member, ...times(), role: 'org:member' });
+    const [, members] = await expectNoChange(user.id, first, newer);
+    expect(members).toMatchObject([{ role: 'org:member' }]);
+  });
+
+  it('brings no name of an organization back that a membership in it showed', async () => {
+    const organization = { ...clerk.anOrganization(), updated_at: ahead() };
+    const member = clerk.aMembership(organization, clerk.aUser());
+    const told = { ...member, organization: { ...organization, name: 'Older' } };
+    const newer = clerk.anEvent('organization.updated', { ...organization, name: 'Newer', updated_at: ahead() });
+    await deliver(apps[0], { id: 'msg_older', event: clerk.anEvent('organizationMembership.created', told) });
+    await deliver(apps[0], { id: 'msg_newer', event: newer });
+    await apps[0].app.get(Replay).replay('msg_older');
+    expect(await apps[0].database.query('select name from tenants where clerk_id = $1', [organization.id])).toEqual([
+      { name: 'Newer' },
+    ]);
   });
 });

@@ -7,6 +7,9 @@ import { TestClerk } from './support/clerk.ts';
 
 const COMMAND = join(import.meta.dirname, '../dist/src/commands/webhooks.js');
 
+/** In megabytes, as many as there are events. */
+const LARGE = 100;
+
 let clerk: TestClerk;
 let app: TestApp;
 let personId: string;
@@ -18,8 +21,17 @@ interface Ended {
 }
 
 /** `npm run webhooks -- …`, as a process of its own. */
-async function webhooks(...args: string[]): Promise<Ended> {
-  const env = { PATH: process.env.PATH, ...environmentOf(clerk, app.database), CLERK_INSTANCE_ID: clerk.instanceId };
+function webhooks(...args: string[]): Promise<Ended> {
+  return webhooksIn({}, ...args);
+}
+
+async function webhooksIn(own: Record<string, string>, ...args: string[]): Promise<Ended> {
+  const env = {
+    PATH: process.env.PATH,
+    ...own,
+    ...environmentOf(clerk, app.database),
+    CLERK_INSTANCE_ID: clerk.instanceId,
+  };
   return promisify(execFile)(process.execPath, [COMMAND, ...args], { env }).then(
     (output) => ({ code: 0, ...output }),
     (error: Ended) => error,
@@ -111,6 +123,19 @@ describe('npm run webhooks', () => {
     );
     expect((await webhooks('replay', 'msg_foreign', 'msg_done')).code).toBe(0);
     expect(await namesOf()).toEqual([{ name: 'Newer' }]);
+  });
+
+  it('replays far more than fits into its memory', async () => {
+    await app.database.query(
+      `insert into inbox (id, type, status, event_at, payload, received_at)
+       select 'msg_large' || n, 'large.created', 'failed', 0,
+              json_build_object('type', 'large.created', 'data', json_build_object('text', repeat('x', 1000000))), now()
+       from generate_series(1, ${LARGE}) as n`,
+    );
+    const little = { NODE_OPTIONS: '--max-old-space-size=160' };
+    const { code, stdout, stderr } = await webhooksIn(little, 'replay', '--status', 'failed');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(new RegExp(`^${LARGE} of ${LARGE} replayed$`, 'm'));
   });
 
   it('says which it could not replay, and ends with exit code 1', async () => {

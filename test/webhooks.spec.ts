@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Replay } from '../src/webhooks/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import { createDatabase } from './support/database.ts';
@@ -244,7 +246,78 @@ describe('the inbox', () => {
     await clerk.deliver(app.url, clerk.anEvent('user.updated', { ...user, updated_at: 1_750_000_000 }));
     expect(await userRow(user.id)).toMatchObject({ clerk_updated_at: '1750000000000' });
   });
+
+  it.each<[string, object, number | undefined, string]>([
+    ['of the object', { updated_at: 1_750_000_000 }, undefined, '1750000000000'],
+    ['of the event', {}, 1_750_000_000, '1750000000000'],
+    ['of the object, before that of the event', { updated_at: 1_750_000_000_123 }, 1_760_000_000, '1750000000123'],
+  ])('keeps the time %s in milliseconds', async (what, data, timestamp, time) => {
+    const id = `msg_time${what.length}`;
+    await clerk.deliver(app.url, clerk.anEvent('role.created', data, { timestamp }), { id });
+    expect(await rowOf(id)).toMatchObject({ event_at: time });
+  });
+
+  it.each([
+    ['takes a time that is four minutes ahead for what it is', 4, false],
+    ['takes a time that is an hour ahead for that of the receipt', 60, true],
+  ])('%s', async (_what, minutes, isReceipt) => {
+    const id = `msg_ahead${minutes}`;
+    const ahead = minutesAgo(-minutes).getTime();
+    await clerk.deliver(app.url, clerk.anEvent('role.created', { updated_at: ahead }), { id });
+    const { event_at: at, received_at: receivedAt } = (await rowOf(id)) ?? {};
+    expect(Number(at)).toBe(isReceipt ? (receivedAt as Date).getTime() : ahead);
+  });
 });
+
+describe('the events that a replay goes through', () => {
+  const MANY = 2500;
+
+  /** Many at the same time, and those times less than a millisecond apart. */
+  const aDatabaseOf = async (status: string) => {
+    const own = await startApp(clerk);
+    await own.database.query(
+      `insert into inbox (id, type, status, event_at, payload, received_at)
+       select 'msg_' || md5(n::text), 'role.created', $1, 0, '{}',
+              timestamptz '2026-01-01' + n / 700 * interval '1 microsecond'
+       from generate_series(1, ${MANY}) as n`,
+      [status],
+    );
+    return own;
+  };
+
+  it('are those of before it, each once, oldest first, whatever becomes of them meanwhile', async () => {
+    const { app: own, database } = await aDatabaseOf('failed');
+    const expected = await database.query<{ id: string }>('select id from inbox order by received_at, id');
+    const seen: string[] = [];
+    for await (const id of own.get(Replay).ids({ status: 'failed' })) {
+      seen.push(id);
+      // all so far are dealt with, some anew without success, and a new one fails
+      if (seen.length % 500 !== 0) continue;
+      await database.query("update inbox set status = 'processed' where id = any($1)", [seen.slice(0, -100)]);
+      await database.query(
+        "insert into inbox (id, type, status, event_at, payload, received_at) values ($1, '', 'failed', 0, '{}', now())",
+        [`msg_new${seen.length}`],
+      );
+    }
+    expect(seen).toEqual(expected.map(({ id }) => id));
+  });
+
+  it('are those that fit all of what is asked', async () => {
+    const { app: own, database } = await aDatabaseOf('ignored');
+    await database.query("update inbox set status = 'failed', type = 'role.updated' where id = $1", [idOf(1)]);
+    await database.query("update inbox set status = 'failed' where id = any($1)", [[idOf(2), idOf(MANY)]]);
+    const idsOf = async (filter: object) => {
+      const ids: string[] = [];
+      for await (const id of own.get(Replay).ids(filter)) ids.push(id);
+      return ids;
+    };
+    expect(await idsOf({ status: 'failed', type: 'role.created' })).toEqual([idOf(2), idOf(MANY)]);
+    expect(await idsOf({ status: 'failed', since: new Date('2026-01-02') })).toEqual([]);
+    expect(await idsOf({ since: new Date('2026-01-01') })).toHaveLength(MANY);
+  });
+});
+
+const idOf = (n: number) => `msg_${createHash('md5').update(String(n)).digest('hex')}`;
 
 describe('an event of another instance', () => {
   const foreign = () => clerk.anEvent('user.updated', clerk.aUser(), { instanceId: 'ins_123' });

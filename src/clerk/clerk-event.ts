@@ -42,13 +42,17 @@ export type ClerkEvent<Type extends ClerkEventType = ClerkEventType> = {
   [Each in Type]: {
     readonly id: string;
     readonly type: Each;
-    /** Clerk's own time in milliseconds: that of the object, else of the event, else of its receipt. */
+    /**
+     * Clerk's own time in milliseconds: that of the object, else of the event, else of its receipt. One that is far ahead of
+     * the receipt counts as that.
+     */
     readonly at: number;
     /**
      * Clerk's time of the event itself in milliseconds, else of its receipt: what has ended may have been changed long
      * before, so that the time of the object says nothing about its end.
      */
     readonly sentAt: number;
+    /** What it shows; when that was made and changed is told as `at` is. */
     readonly data: z.output<(typeof CLERK_EVENTS)[Each]>;
   };
 }[Type];

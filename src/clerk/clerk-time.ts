@@ -1,14 +1,15 @@
-/** A time that is further ahead of the database's clock than this counts as the time of receipt. */
+/** A time that is further ahead than this counts as the time of receipt. */
 const MAX_AHEAD_MS = 5 * 60_000;
 /** Below this a time of Clerk's is in seconds. */
 const SECONDS_BELOW = 10 ** 11;
 
-/** A time of Clerk's in milliseconds: some events have seconds. */
-export function inMilliseconds(time: number): number {
-  return time < SECONDS_BELOW ? time * 1000 : time;
+/** What a time of Clerk's in an event counts as, in milliseconds: the same, however late the event is dealt with. */
+export function inMilliseconds(time: number, receivedAt: Date): number {
+  const ms = time < SECONDS_BELOW ? time * 1000 : time;
+  return ms > receivedAt.getTime() + MAX_AHEAD_MS ? receivedAt.getTime() : ms;
 }
 
-/** SQL for what a time of Clerk's (an expression, bigint) counts as, in milliseconds. */
+/** SQL for what a time of Clerk's (an expression, bigint) counts as by the database's clock, in milliseconds. */
 export function clerkTimeSql(said: string): string {
   return `(
     select case when ms > now_ms + ${MAX_AHEAD_MS} then now_ms else ms end

@@ -55,18 +55,19 @@ async function show(replay: Replay, { ids: [id = ''], json }: WebhooksOptions): 
 }
 
 async function replayAll(replay: Replay, { ids, filter, json }: WebhooksOptions): Promise<void> {
-  const chosen = ids.length > 0 ? ids : (await replay.list(filter)).map(({ id }) => id).toReversed();
+  let tried = 0;
   let failed = 0;
-  for (const id of chosen) {
+  for await (const id of ids.length > 0 ? ids : replay.ids(filter)) {
     const error = await replay.replay(id).then(
       () => undefined,
       (reason: Error) => reason.message,
     );
+    tried++;
     if (error !== undefined) failed++;
     if (json) printJson([{ id, error: error ?? null }]);
     else console.log(error === undefined ? `${id} done` : `${id} FAILED: ${error}`);
   }
-  if (!json) console.log(`${chosen.length - failed} of ${chosen.length} replayed`);
+  if (!json) console.log(`${tried - failed} of ${tried} replayed`);
   if (failed > 0) process.exitCode = 1;
 }
 

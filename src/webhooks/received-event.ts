@@ -10,6 +10,7 @@ const Envelope = z.looseObject({
   instance_id: ClerkId.nullish(),
 });
 type Envelope = z.output<typeof Envelope>;
+type Data = Envelope['data'];
 
 /** An event as its envelope shows it, whatever its type. */
 export interface ReceivedEvent {
@@ -28,9 +29,10 @@ export interface ReceivedEvent {
 export function readEvent(id: string, content: unknown, receivedAt: Date): ReceivedEvent {
   const parsed = Envelope.safeParse(content);
   if (!parsed.success) throw new Problem('invalid_input', { detail: 'The body is not an event of Clerk.' });
-  const { type, data, timestamp, instance_id: instanceId } = parsed.data;
-  const sentAt = inMilliseconds(timestamp ?? receivedAt.getTime());
-  const at = timeOf(data) ?? timestamp ?? receivedAt.getTime();
+  const { type, timestamp, instance_id: instanceId } = parsed.data;
+  const data = withTimes(parsed.data.data, receivedAt);
+  const sentAt = inMilliseconds(timestamp ?? receivedAt.getTime(), receivedAt);
+  const at = timeOf(data.updated_at) ?? sentAt;
   return {
     id,
     type,
@@ -64,9 +66,31 @@ function checked({ type, ...event }: Omit<ClerkEvent, 'data'> & { data: object }
   return { ...event, type, data: parsed.data } as ClerkEvent;
 }
 
-function timeOf(data: Record<string, unknown>): number | undefined {
-  const { data: time } = ClerkTime.safeParse(data.updated_at);
-  return time;
+/**
+ * The data with its times as they count, and those of the user or organization in it: handlers go by them too. They are
+ * settled here, by the receipt, since a replay that took them for now would beat what is newer.
+ */
+function withTimes(data: Data, receivedAt: Date): Data {
+  const whole = counted(data, receivedAt);
+  for (const key of ['user', 'organization']) {
+    const inner = whole[key];
+    if (isRecord(inner)) whole[key] = counted(inner, receivedAt);
+  }
+  return whole;
+}
+
+function counted(shown: Data, receivedAt: Date): Data {
+  const times: Data = {};
+  for (const key of ['created_at', 'updated_at']) {
+    const time = timeOf(shown[key]);
+    if (time !== undefined) times[key] = inMilliseconds(time, receivedAt);
+  }
+  return { ...shown, ...times };
+}
+
+/** Undefined for what is none. */
+function timeOf(value: unknown): number | undefined {
+  return ClerkTime.safeParse(value).data;
 }
 
 /**

@@ -1,10 +1,22 @@
-import { EntityManager, type FilterQuery, LockMode } from '@mikro-orm/postgresql';
+import { EntityManager, LockMode, raw } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { transaction } from '../database/index.ts';
 import { type DeadJob, Jobs } from '../jobs/index.ts';
 import { EventHandlers } from './event-handlers.service.ts';
 import { InboxEvent, type InboxStatus } from './inbox-event.entity.ts';
 import { readStored } from './received-event.ts';
+
+/** How many ids are held at a time. */
+const BATCH = 1000;
+
+/** Where an event stands in the order of receipt; the time as text, since a Date drops what is finer than a millisecond. */
+interface Place {
+  id: string;
+  time: string;
+}
+
+const BEGINNING: Place = { id: '', time: '-infinity' };
+const BETWEEN = '(received_at, id) > (?::timestamptz, ?::text) and (received_at, id) <= (?::timestamptz, ?::text)';
 
 /** Which events; all of what is given must fit. */
 interface EventFilter {
@@ -23,8 +35,27 @@ export class Replay {
   ) {}
 
   /** Newest first. */
-  async list(filter: EventFilter, limit?: number): Promise<InboxEvent[]> {
+  async list(filter: EventFilter, limit: number): Promise<InboxEvent[]> {
     return this.em.fork().find(InboxEvent, whereOf(filter), { orderBy: { receivedAt: 'desc', id: 'desc' }, limit });
+  }
+
+  /**
+   * The ids of those that are there by now, oldest first, without their payloads: after an outage these do not fit into
+   * memory. Goes on from the last one's place, since those that were replayed may not fit the filter any more; what comes
+   * meanwhile is left out, or there might be no end.
+   */
+  async *ids(filter: EventFilter): AsyncGenerator<string> {
+    const [end] = await this.#places(filter).orderBy({ receivedAt: 'desc', id: 'desc' }).limit(1).execute<Place[]>();
+    let last: Place | undefined = BEGINNING;
+    while (end && last) {
+      const places: Place[] = await this.#places(filter)
+        .andWhere(BETWEEN, [last.time, last.id, end.time, end.id])
+        .orderBy({ receivedAt: 'asc', id: 'asc' })
+        .limit(BATCH)
+        .execute<Place[]>();
+      yield* places.map(({ id }) => id);
+      last = places.at(-1);
+    }
   }
 
   async find(id: string): Promise<InboxEvent | null> {
@@ -55,8 +86,16 @@ export class Replay {
       row.handledAt = new Date();
     });
   }
+
+  #places(filter: EventFilter) {
+    return this.em
+      .fork()
+      .createQueryBuilder(InboxEvent)
+      .select(['id', raw('received_at::text as time')])
+      .where(whereOf(filter));
+  }
 }
 
-function whereOf({ status, type, since }: EventFilter): FilterQuery<InboxEvent> {
+function whereOf({ status, type, since }: EventFilter) {
   return { ...(status && { status }), ...(type && { type }), ...(since && { receivedAt: { $gte: since } }) };
 }
