@@ -22,7 +22,7 @@ const policy = (name: string) =>
    create policy tenant on ${name} using (${IS_OWN}) with check (${IS_OWN});`;
 /** The table of notes with another policy. */
 const policed = (how: string) =>
-  `${scoped('notes')} drop policy tenant on notes; create policy tenant on notes ${how};`;
+  `${scoped('scratch_notes')} drop policy tenant on scratch_notes; create policy tenant on scratch_notes ${how};`;
 
 let orm: MikroORM;
 
@@ -51,33 +51,37 @@ describe('the database', () => {
   });
 
   it.each([
-    ['a scoped table', scoped('notes')],
+    ['a scoped table', scoped('scratch_notes')],
     [
       'a key inside one tenant',
-      `${scoped('notes', { columns: 'id uuid primary key, project_id uuid' })}
-      ${referenceInTenant({ table: 'notes', column: 'project_id', to: 'projects' })}`,
+      `${scoped('scratch_notes', { columns: 'id uuid primary key, project_id uuid' })}
+      ${referenceInTenant({ table: 'scratch_notes', column: 'project_id', to: 'projects' })}`,
     ],
     [
       'a partition with its own policy',
-      `${scoped('notes', { columns: 'id uuid', kind: 'partition by hash (tenant_id)' })}
-      create table notes_1 partition of notes for values with (modulus 1, remainder 0); ${policy('notes_1')}`,
+      `${scoped('scratch_notes', { columns: 'id uuid', kind: 'partition by hash (tenant_id)' })}
+      create table scratch_notes_1 partition of scratch_notes for values with (modulus 1, remainder 0);
+      ${policy('scratch_notes_1')}`,
     ],
     [
       'a partition of a global table',
       `drop table changes; create table changes (id int) partition by range (id);
       create table changes_1 partition of changes default`,
     ],
-    ['a view that asks as who looks', 'create view notes with (security_invoker = true) as select * from projects'],
-    ['what keeps global rows', 'create materialized view notes as select id from tenants'],
+    [
+      'a view that asks as who looks',
+      'create view scratch_notes with (security_invoker = true) as select * from projects',
+    ],
+    ['what keeps global rows', 'create materialized view scratch_notes as select id from tenants'],
     [
       'a function that acts as who calls',
-      "create function notes() returns bigint language sql as 'select count(*) from projects'",
+      "create function scratch_notes() returns bigint language sql as 'select count(*) from projects'",
     ],
     ['a further policy that narrows', 'create policy young on projects as restrictive using (created_at < now())'],
     ['a further index', 'create index on projects (created_at)'],
     [
       'a scoped table in another schema',
-      `create schema elsewhere; ${scoped('notes')} alter table notes set schema elsewhere`,
+      `create schema elsewhere; ${scoped('scratch_notes')} alter table scratch_notes set schema elsewhere`,
     ],
   ])('may have %s', async (_, sql) => {
     expect(await faultsAfter(sql)).toEqual([]);
@@ -88,30 +92,30 @@ describe('the catalogue names', () => {
   it.each([
     [
       'a table that nobody thought about',
-      'create table notes (id uuid primary key)',
-      ['notes: is neither scoped nor on the list of global tables'],
+      'create table scratch_notes (id uuid primary key)',
+      ['scratch_notes: is neither scoped nor on the list of global tables'],
     ],
     [
       'a partitioned one',
-      'create table notes (id int) partition by range (id)',
-      ['notes: is neither scoped nor on the list of global tables'],
+      'create table scratch_notes (id int) partition by range (id)',
+      ['scratch_notes: is neither scoped nor on the list of global tables'],
     ],
     [
       'one in another schema',
-      `create schema elsewhere; create table elsewhere.notes (id uuid primary key);
-      grant usage on schema elsewhere to gatehouse; grant select on elsewhere.notes to gatehouse`,
-      ['elsewhere.notes: is neither scoped nor on the list of global tables'],
+      `create schema elsewhere; create table elsewhere.scratch_notes (id uuid primary key);
+      grant usage on schema elsewhere to gatehouse; grant select on elsewhere.scratch_notes to gatehouse`,
+      ['elsewhere.scratch_notes: is neither scoped nor on the list of global tables'],
     ],
     [
       'one of another database',
       `create foreign data wrapper wires; create server far foreign data wrapper wires;
-      create foreign table notes (id uuid) server far`,
-      ['notes: is neither scoped nor on the list of global tables'],
+      create foreign table scratch_notes (id uuid) server far`,
+      ['scratch_notes: is neither scoped nor on the list of global tables'],
     ],
     [
       'a tenant that is a text',
-      'create table notes (tenant_id text)',
-      ['notes: is neither scoped nor on the list of global tables'],
+      'create table scratch_notes (tenant_id text)',
+      ['scratch_notes: is neither scoped nor on the list of global tables'],
     ],
     [
       'a global table that is no more',
@@ -137,35 +141,35 @@ describe('the catalogue names', () => {
     [
       'a policy that shows all',
       policed(`using (true) with check (${IS_OWN})`),
-      ['notes: the policy tenant does not compare what is there with the setting'],
+      ['scratch_notes: the policy tenant does not compare what is there with the setting'],
     ],
     [
       'a policy that shows more',
       policed(`using (${IS_OWN} or id is null) with check (${IS_OWN})`),
-      ['notes: the policy tenant does not compare what is there with the setting'],
+      ['scratch_notes: the policy tenant does not compare what is there with the setting'],
     ],
     [
       'a policy that lets all be written',
       policed(`using (${IS_OWN}) with check (true)`),
-      ['notes: the policy tenant does not compare what is written with the setting'],
+      ['scratch_notes: the policy tenant does not compare what is written with the setting'],
     ],
     [
       'a policy of another setting',
       policed("using (tenant_id = (current_setting('app.tenant'))::uuid)"),
       [
-        'notes: the policy tenant does not compare what is there with the setting',
-        'notes: the policy tenant does not compare what is written with the setting',
+        'scratch_notes: the policy tenant does not compare what is there with the setting',
+        'scratch_notes: the policy tenant does not compare what is written with the setting',
       ],
     ],
     [
       'a policy for one command',
       policed(`for select using (${IS_OWN})`),
-      ['notes: the policy tenant is not for all commands'],
+      ['scratch_notes: the policy tenant is not for all commands'],
     ],
     [
       'a policy for one role',
       policed(`to gatehouse using (${IS_OWN})`),
-      ['notes: the policy tenant does not bind whoever asks'],
+      ['scratch_notes: the policy tenant does not bind whoever asks'],
     ],
     [
       'a policy that narrows for one role',
@@ -236,8 +240,8 @@ describe('the catalogue names', () => {
     ],
     [
       'a primary key that counts',
-      scoped('notes', { columns: 'id bigint generated always as identity primary key' }),
-      ['notes: the unique index notes_pkey does not begin with tenant_id'],
+      scoped('scratch_notes', { columns: 'id bigint generated always as identity primary key' }),
+      ['scratch_notes: the unique index scratch_notes_pkey does not begin with tenant_id'],
     ],
     [
       'a key to rows of any tenant',
@@ -251,43 +255,47 @@ describe('the catalogue names', () => {
     ],
     [
       'a partition without policy',
-      `${scoped('notes', { columns: 'id uuid', kind: 'partition by hash (tenant_id)' })}
-      create table notes_1 partition of notes for values with (modulus 1, remainder 0)`,
-      ['notes_1: is a partition without a forced policy of its own'],
+      `${scoped('scratch_notes', { columns: 'id uuid', kind: 'partition by hash (tenant_id)' })}
+      create table scratch_notes_1 partition of scratch_notes for values with (modulus 1, remainder 0)`,
+      ['scratch_notes_1: is a partition without a forced policy of its own'],
     ],
-    ['a view', 'create view notes as select * from projects', ['notes: is a view without security_invoker']],
+    [
+      'a view',
+      'create view scratch_notes as select * from projects',
+      ['scratch_notes: is a view without security_invoker'],
+    ],
     [
       'a view that asks as its owner',
-      'create view notes with (security_invoker = off) as select * from projects',
-      ['notes: is a view without security_invoker'],
+      'create view scratch_notes with (security_invoker = off) as select * from projects',
+      ['scratch_notes: is a view without security_invoker'],
     ],
     [
       'what keeps scoped rows',
-      'create materialized view notes as select * from projects',
-      ['projects: notes keeps its rows, without policy'],
+      'create materialized view scratch_notes as select * from projects',
+      ['projects: scratch_notes keeps its rows, without policy'],
     ],
     [
       'what keeps them by way of a view',
       `create view between_both with (security_invoker = true) as select * from projects;
-      create materialized view notes as select * from between_both`,
-      ['projects: notes keeps its rows, without policy'],
+      create materialized view scratch_notes as select * from between_both`,
+      ['projects: scratch_notes keeps its rows, without policy'],
     ],
     [
       'a function that acts as its owner',
-      `create function notes() returns bigint language sql security definer as 'select count(*) from Projects'`,
-      ['projects: notes() acts on it as its owner'],
+      `create function scratch_notes() returns bigint language sql security definer as 'select count(*) from Projects'`,
+      ['projects: scratch_notes() acts on it as its owner'],
     ],
     [
       'one with a body of standard SQL',
-      `create function notes() returns bigint security definer return (select count(*) from projects)`,
-      ['projects: notes() acts on it as its owner'],
+      `create function scratch_notes() returns bigint security definer return (select count(*) from projects)`,
+      ['projects: scratch_notes() acts on it as its owner'],
     ],
     [
       'one that acts by way of views',
       `create view under with (security_invoker = true) as select * from projects;
       create view above with (security_invoker = true) as select * from under;
-      create function notes() returns bigint language sql security definer as 'select count(*) from above'`,
-      ['projects: notes() acts on it as its owner'],
+      create function scratch_notes() returns bigint language sql security definer as 'select count(*) from above'`,
+      ['projects: scratch_notes() acts on it as its owner'],
     ],
   ])('%s', async (_, sql, faults) => {
     expect(await faultsAfter(sql)).toEqual(faults);
@@ -298,24 +306,24 @@ const id = p.uuid().primary();
 
 describe('the catalogue names an entity', () => {
   const properties = { text: p.text() };
-  const named = { name: 'Note', tableName: 'notes' };
+  const named = { name: 'ScratchNote', tableName: 'scratch_notes' };
 
   it('that extends a scope, never', async () => {
-    expect(await faultsAfter(scoped('notes'), [defineEntity({ ...named, extends: TenantScoped, properties })])).toEqual(
-      [],
-    );
+    expect(
+      await faultsAfter(scoped('scratch_notes'), [defineEntity({ ...named, extends: TenantScoped, properties })]),
+    ).toEqual([]);
   });
 
   it.each([
     [
       'with the column and without the scope',
       defineEntity({ ...named, properties: { id, tenantId: p.uuid() } }),
-      'Note extends no scope, so no filter narrows it',
+      'ScratchNote extends no scope, so no filter narrows it',
     ],
     [
       'of a scoped table that does not say so',
       defineEntity({ ...named, properties: { id, ...properties } }),
-      'Note extends no scope, so no filter narrows it',
+      'ScratchNote extends no scope, so no filter narrows it',
     ],
     [
       'with a filter of its own in place of the scope',
@@ -325,7 +333,7 @@ describe('the catalogue names an entity', () => {
         properties,
         filters: { scope: { name: 'scope', cond: {}, default: true } },
       }),
-      'Note overrides the filter of its scope',
+      'ScratchNote overrides the filter of its scope',
     ],
     [
       'whose filter is off until it is asked for',
@@ -335,26 +343,26 @@ describe('the catalogue names an entity', () => {
         properties,
         filters: { scope: { ...TenantScoped.meta.filters.scope, name: 'scope', default: false } as never },
       }),
-      'Note overrides the filter of its scope',
+      'ScratchNote overrides the filter of its scope',
     ],
     [
       'with a policy of its own',
       defineEntity({ ...named, extends: TenantScoped, properties, policies: [{ name: 'more', using: 'true' }] }),
-      'Note overrides the policies of its scope',
+      'ScratchNote overrides the policies of its scope',
     ],
     [
       'whose row security is off',
       defineEntity({ ...named, extends: TenantScoped, properties, rowLevelSecurity: false }),
-      'Note overrides the policies of its scope',
+      'ScratchNote overrides the policies of its scope',
     ],
   ])('%s', async (_, entity, fault) => {
-    expect(await faultsAfter(scoped('notes'), [entity])).toEqual([`notes: ${fault}`]);
+    expect(await faultsAfter(scoped('scratch_notes'), [entity])).toEqual([`scratch_notes: ${fault}`]);
   });
 
   it('that is scoped, of a global table', async () => {
     const entity = defineEntity({ ...named, tableName: 'mikro_orm_migrations', extends: TenantScoped, properties });
     expect(await faultsAfter('select 1', [entity])).toEqual([
-      'mikro_orm_migrations: is on the list of global tables, and Note scoped',
+      'mikro_orm_migrations: is on the list of global tables, and ScratchNote scoped',
     ]);
   });
 });

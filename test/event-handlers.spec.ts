@@ -36,13 +36,13 @@ function withProviders(...providers: Type[]) {
 /** A database with a table for what handlers leave behind. */
 async function aDatabase(): Promise<TestDatabase> {
   const database = await createDatabase();
-  await database.query('create table notes (text text not null)');
-  await database.query('grant all on notes to gatehouse');
+  await database.query('create table scratch_notes (text text not null)');
+  await database.query('grant all on scratch_notes to gatehouse');
   return database;
 }
 
 const notesIn = async (database: TestDatabase) =>
-  (await database.query<{ text: string }>('select text from notes order by 1')).map(({ text }) => text);
+  (await database.query<{ text: string }>('select text from scratch_notes order by 1')).map(({ text }) => text);
 const statusOf = async (database: TestDatabase, id: string) =>
   (await database.query<{ status: string; error: string }>('select status, error from inbox where id = $1', [id]))[0];
 /** Lets the job library try again at once what waits for its next attempt. */
@@ -53,7 +53,7 @@ const hurry = (database: TestDatabase) =>
 class Notes {
   @OnClerkEvent('user.created', 'user.deleted')
   async note({ type, data }: ClerkEvent<'user.created' | 'user.deleted'>, em: EntityManager) {
-    await em.execute('insert into notes values (?)', [`${type} ${data.id}`]);
+    await em.execute('insert into scratch_notes values (?)', [`${type} ${data.id}`]);
   }
 }
 
@@ -61,7 +61,7 @@ class Notes {
 class AlwaysThrows {
   @OnClerkEvent('user.updated')
   async fail(_event: ClerkEvent<'user.updated'>, em: EntityManager) {
-    await em.execute("insert into notes values ('never')");
+    await em.execute("insert into scratch_notes values ('never')");
     throw new Error('a bug of the feature');
   }
 }
@@ -73,7 +73,7 @@ class ThrowsAtFirst {
   @InEventTransaction()
   @OnClerkEvent('user.updated')
   async mirror(_event: ClerkEvent<'user.updated'>, em: EntityManager) {
-    await em.execute("insert into notes values ('core')");
+    await em.execute("insert into scratch_notes values ('core')");
     if (ThrowsAtFirst.isBroken) throw new Error('the core is broken');
   }
 }
@@ -184,14 +184,25 @@ describe('many deliveries at once', () => {
     expect(await a.database.query('select deliveries from inbox')).toEqual([{ deliveries: 100 }]);
   });
 
+  /** Repeated where a busy machine had no time for it. */
+  async function answered(call: () => Promise<{ status: number }>): Promise<number> {
+    for (;;) {
+      const { status } = await call();
+      if (status !== 503) return status;
+      await pause(100);
+    }
+  }
+
   it('and first sights of the same fifty people let no deadlock reach a client', async () => {
     const [a, b] = await pair();
     const people = Array.from({ length: 50 }, (_, i) => clerk.aUser({ external_id: `person ${i}` }));
     const calls = Array.from({ length: 1000 }, (_, i) => async () => {
       const [user, app] = [people[i % 50] ?? clerk.aUser(), [a, b][i % 2] ?? a];
-      const seen = app.as(clerk.aToken({ sub: user.id }), '/v1/me');
-      const told = clerk.deliver(app.url, clerk.anEvent('user.updated', { ...user, updated_at: Date.now() + i }));
-      return [(await seen).status, (await told).status];
+      const event = clerk.anEvent('user.updated', { ...user, updated_at: Date.now() + i });
+      return Promise.all([
+        answered(() => app.as(clerk.aToken({ sub: user.id }), '/v1/me')),
+        answered(() => clerk.deliver(app.url, event, { id: `msg_first_${i}` })),
+      ]);
     });
     const statuses: number[] = [];
     const take = async () => {

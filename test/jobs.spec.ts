@@ -31,10 +31,10 @@ interface Note {
 class Notes {
   constructor(private readonly em: EntityManager) {}
 
-  @Job('notes.write')
+  @Job('scratch_notes.write')
   async write({ text: note, fails, takesMs = 0 }: Note, em: EntityManager): Promise<void> {
-    await em.execute('insert into notes (text) values (?)', [note]);
-    await this.em.execute('insert into notes (text) values (?)', [`${note}, injected`]);
+    await em.execute('insert into scratch_notes (text) values (?)', [note]);
+    await this.em.execute('insert into scratch_notes (text) values (?)', [`${note}, injected`]);
     await pause(takesMs);
     if (fails) throw new Error('the pen is dry');
   }
@@ -44,7 +44,7 @@ class Notes {
 class Clock {
   @Job('clock.strike', { cron: EVERY_MINUTE })
   async strike(_: null, em: EntityManager): Promise<void> {
-    await em.execute("insert into notes (text) values ('strike')");
+    await em.execute("insert into scratch_notes (text) values ('strike')");
   }
 }
 
@@ -63,7 +63,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 
 async function aDatabase(): Promise<TestDatabase> {
   const database = await createDatabase();
-  await database.query('create table notes (text text); grant all on notes to gatehouse');
+  await database.query('create table scratch_notes (text text); grant all on scratch_notes to gatehouse');
   return database;
 }
 
@@ -81,13 +81,13 @@ function moduleOf(env: Record<string, string>, providers: Provider[]): Type {
 /** Enqueues each in one transaction, which then does as it is told. */
 async function enqueue({ app, orm }: TestApp, notes: Note[], end: () => void = () => undefined): Promise<void> {
   await transaction(orm.em.fork(), async (em) => {
-    for (const note of notes) await app.get(Jobs).enqueue(em, 'notes.write', note);
+    for (const note of notes) await app.get(Jobs).enqueue(em, 'scratch_notes.write', note);
     end();
   });
 }
 
 async function notesIn(database: TestDatabase): Promise<string[]> {
-  const rows = await database.query<{ text: string }>('select text from notes order by text');
+  const rows = await database.query<{ text: string }>('select text from scratch_notes order by text');
   return rows.map((row) => row.text);
 }
 
@@ -136,19 +136,19 @@ describe('a job', () => {
     expect(performance.now() - began).toBeLessThan(1000);
     await until(() => isIdle(app));
     expect(await notesIn(app.database)).toEqual(['done', 'done, injected']);
-    expect(await app.database.query("select from pgboss.job where name = 'notes.write'")).toEqual([]);
+    expect(await app.database.query("select from pgboss.job where name = 'scratch_notes.write'")).toEqual([]);
   });
 
   it('is refused outside a transaction, and under a name that nobody has', async () => {
     const jobs = app.app.get(Jobs);
-    await expect(jobs.enqueue(app.orm.em.fork(), 'notes.write', {})).rejects.toThrow(/in the transaction/);
-    const enqueued = transaction(app.orm.em.fork(), (em) => jobs.enqueue(em, 'notes.burn', {}));
-    await expect(enqueued).rejects.toThrow('There is no job named notes.burn');
+    await expect(jobs.enqueue(app.orm.em.fork(), 'scratch_notes.write', {})).rejects.toThrow(/in the transaction/);
+    const enqueued = transaction(app.orm.em.fork(), (em) => jobs.enqueue(em, 'scratch_notes.burn', {}));
+    await expect(enqueued).rejects.toThrow('There is no job named scratch_notes.burn');
   });
 
   it('is enqueued by the transaction itself, not beside it', async () => {
     const [by, of] = await transaction(app.orm.em.fork(), async (em) => {
-      await app.app.get(Jobs).enqueue(em, 'notes.write', { text: 'mine' });
+      await app.app.get(Jobs).enqueue(em, 'scratch_notes.write', { text: 'mine' });
       const [row] = await em.execute<{ by: string; of: string }[]>(
         "select xmin::text as by, pg_current_xact_id()::text as of from pgboss.job where data ->> 'text' = 'mine'",
       );
@@ -160,7 +160,7 @@ describe('a job', () => {
 
   it('runs once each, however many there are and however many processes take them', async () => {
     const other = await start([Notes], app.database);
-    await app.database.query('delete from notes');
+    await app.database.query('delete from scratch_notes');
     const texts = Array.from({ length: 300 }, (_, i) => `burst ${String(i).padStart(3, '0')}`);
     await Promise.all([enqueue(app, texts.slice(0, 150).map(asNote)), enqueue(other, texts.slice(150).map(asNote))]);
     await until(() => isIdle(app));
@@ -194,7 +194,7 @@ describe('a job that throws', () => {
     await until(async () => {
       await hurry(app.database);
       const rows = await app.database.query<{ n: number }>(
-        "select retry_count as n from pgboss.job where name = 'notes.write'",
+        "select retry_count as n from pgboss.job where name = 'scratch_notes.write'",
       );
       for (const { n } of rows) counts.add(n);
       return (await jobs.counts()).dead === 1;
@@ -205,7 +205,7 @@ describe('a job that throws', () => {
     expect(others).toEqual([]);
     expect(dead).toEqual({
       id: expect.any(String),
-      name: 'notes.write',
+      name: 'scratch_notes.write',
       data: { text: 'secret', fails: true },
       error: 'the pen is dry',
       attempts: 8,
@@ -215,7 +215,7 @@ describe('a job that throws', () => {
     expect(Date.now() - (dead?.diedAt.getTime() ?? 0)).toBeLessThan(30_000);
     await until(async () => errors.length > 0);
     await pause(1000);
-    expect(errors).toEqual(['The job notes.write is dead: the pen is dry']);
+    expect(errors).toEqual(['The job scratch_notes.write is dead: the pen is dry']);
     expect(await jobs.counts()).toEqual({ dead: 1, active: 0, waiting: 0 });
     expect(await jobs.dead({ data: { text: 'secret' } })).toEqual([dead]);
     expect(await jobs.dead({ data: { text: 'another' } })).toEqual([]);
@@ -250,7 +250,7 @@ describe('a job that throws', () => {
       await hurry(app.database);
       return (await jobs.counts()).dead === 2;
     });
-    await transaction(app.orm.em.fork(), (em) => jobs.revive(em, 'notes.write', data));
+    await transaction(app.orm.em.fork(), (em) => jobs.revive(em, 'scratch_notes.write', data));
     expect(await jobs.counts()).toMatchObject({ dead: 1 });
     await until(async () => {
       await hurry(app.database);
@@ -304,9 +304,9 @@ const STUCK = `
   Module({ imports: modulesOf(settings), providers: requestChain })(Stuck);
   const app = await createApp(settings, Stuck);
   const jobs = app.get(Jobs);
-  jobs.register('notes.write', () => new Promise(() => process.stdout.write('running\\n')));
+  jobs.register('scratch_notes.write', () => new Promise(() => process.stdout.write('running\\n')));
   await app.init();
-  await app.get(EntityManager).fork().transactional((em) => jobs.enqueue(em, 'notes.write', { text: 'survivor' }));
+  await app.get(EntityManager).fork().transactional((em) => jobs.enqueue(em, 'scratch_notes.write', { text: 'survivor' }));
 `;
 
 describe('a process that is killed', () => {
@@ -334,7 +334,7 @@ describe('a process that is killed', () => {
 describe('the start', () => {
   @Injectable()
   class Twice {
-    @Job('notes.write')
+    @Job('scratch_notes.write')
     async write(): Promise<void> {}
   }
 
@@ -357,7 +357,7 @@ describe('the start', () => {
   }
 
   it.each<[string, Type[], string]>([
-    ['two jobs have one name', [Notes, Twice], 'Two jobs are named notes.write'],
+    ['two jobs have one name', [Notes, Twice], 'Two jobs are named scratch_notes.write'],
     ['a job lives only as long as a request', [Brief], 'The job brief belongs to Brief'],
     ['a schedule is none', [Never], 'The job never has a schedule that is none: 61 * * * *'],
     ['a name is none', [Odd], 'The job "it\'s odd": a name is'],
@@ -370,7 +370,7 @@ describe('the start', () => {
     class Registers {
       constructor(jobs: Jobs) {
         jobs.register('registered.early', async (note: Note, em) =>
-          em.execute('insert into notes (text) values (?)', [note.text]),
+          em.execute('insert into scratch_notes (text) values (?)', [note.text]),
         );
       }
     }
@@ -389,7 +389,7 @@ describe('the end', () => {
     await until(async () => !(await isIdle(app)) && (await app.app.get(Jobs).counts()).active === 1);
     await app.app.close();
     expect(await notesIn(app.database)).toEqual(['slow', 'slow, injected']);
-    expect(await app.database.query("select from pgboss.job where name = 'notes.write'")).toEqual([]);
+    expect(await app.database.query("select from pgboss.job where name = 'scratch_notes.write'")).toEqual([]);
   });
 });
 

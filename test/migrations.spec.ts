@@ -141,19 +141,19 @@ describe('a migration that changes rows of tenants', () => {
     for (const table of ['tenants', 'users'])
       await database.query(
         `with owner as (insert into ${table} (id, clerk_id) values (gen_random_uuid(), $1) returning id)
-         insert into drafts (id, owner_id, text) select gen_random_uuid(), id, $1 from owner`,
+         insert into scratch_drafts (id, owner_id, text) select gen_random_uuid(), id, $1 from owner`,
         [table],
       );
     const orm = await asOwnerOf(database);
     await orm.em.fork().transactional(async (em) => {
-      await em.execute(asEachOwner("update drafts set text = text || ', changed'"));
+      await em.execute(asEachOwner("update scratch_drafts set text = text || ', changed'"));
       const settings = await em.execute(
         `select current_setting('app.tenant_id', true) as tenant, current_setting('app.user_id', true) as user,
                 current_setting('row_security') as rows`,
       );
       expect(settings).toEqual([{ tenant: '', user: '', rows: 'off' }]);
     });
-    const texts = await database.query('select text from drafts order by text');
+    const texts = await database.query('select text from scratch_drafts order by text');
     expect(texts).toEqual([{ text: 'tenants, changed' }, { text: 'users, changed' }]);
   });
 

@@ -208,10 +208,12 @@ function expectedOf(group: Group, outcomes: Outcomes): Record<string, Outcomes> 
 
 const application = await MikroORM.init(ormOptions('postgres://nobody@127.0.0.1:1/nothing'));
 const OURS = scopedEntities(application).map(({ meta, scope }) => [meta.className, scope] as const);
-const ALL = [...OURS, ['Draft', 'OwnerScoped'], ['Folder', 'TenantScoped'], ['Page', 'TenantScoped']] as [
-  string,
-  ScopeName,
-][];
+const ALL = [
+  ...OURS,
+  ['ScratchDraft', 'OwnerScoped'],
+  ['ScratchFolder', 'TenantScoped'],
+  ['ScratchPage', 'TenantScoped'],
+] as [string, ScopeName][];
 
 /** Each operation of each group, with what is expected of it. */
 const cellsOf = (expected: Expected) =>
@@ -274,9 +276,9 @@ const scopeNamed = (name: string) => actors[name] ?? null;
 
 describe('a row that does not say whose it is', () => {
   it.each([
-    ['Folder', 'own', 'own'],
-    ['Folder', 'other', 'other'],
-    ['Draft', 'own', 'own'],
+    ['ScratchFolder', 'own', 'own'],
+    ['ScratchFolder', 'other', 'other'],
+    ['ScratchDraft', 'own', 'own'],
   ])('of %s becomes, as %s, that tenant’s', async (name, who, whose) => {
     const meta = metaOf(name);
     const { tenantId: _, ownerId: __, ...data } = await rows.dataOf(meta, actors.own as Owner);
@@ -286,7 +288,7 @@ describe('a row that does not say whose it is', () => {
   });
 
   it('becomes the user’s where the entity knows of users, else is refused', async () => {
-    const [draft, folder] = [metaOf('Draft'), metaOf('Folder')];
+    const [draft, folder] = [metaOf('ScratchDraft'), metaOf('ScratchFolder')];
     const { ownerId: _, ...data } = await rows.dataOf(draft, actors.own as Owner);
     await emOf(scopeNamed('alone')).insert(draft.class, data);
     expect((await rows.all(draft)).find(({ id }) => id === data.id)?.owner_id).toBe(people.ours);
@@ -321,10 +323,10 @@ describe('a row that refers to another', () => {
   let folders: Record<'own' | 'other', string>;
 
   beforeAll(async () => {
-    for (const name of ['Page', 'Folder']) await rows.clear(metaOf(name));
+    for (const name of ['ScratchPage', 'ScratchFolder']) await rows.clear(metaOf(name));
     const [own, other] = [
-      await rows.insert(metaOf('Folder'), actors.own as Owner),
-      await rows.insert(metaOf('Folder'), actors.other as Owner),
+      await rows.insert(metaOf('ScratchFolder'), actors.own as Owner),
+      await rows.insert(metaOf('ScratchFolder'), actors.other as Owner),
     ];
     folders = { own: own.id, other: other.id };
   });
@@ -361,7 +363,7 @@ describe('a row that refers to another', () => {
     await emOf(scopeNamed('own')).insert(Page, page);
     const moved = emOf(scopeNamed('own')).nativeUpdate(Page, { id: page.id }, { folder: folders.other });
     await expect(moved).rejects.toThrow(ForeignKeyConstraintViolationException);
-    const sql = emOf(scopeNamed('own')).execute('update pages set folder_id = ? where id = ?', [
+    const sql = emOf(scopeNamed('own')).execute('update scratch_pages set folder_id = ? where id = ?', [
       folders.other,
       page.id,
     ]);
@@ -374,19 +376,19 @@ describe('a row that refers to another', () => {
     await emOf(scopeNamed('other')).insert(Page, theirs);
     expect(await emOf(scopeNamed('own')).nativeDelete(Folder, { id: folders.other }, { filters: false })).toBe(0);
     expect(await emOf(scopeNamed('own')).nativeDelete(Folder, {}, { filters: false })).toBe(1);
-    const left = (await rows.all(metaOf('Page'))).map(({ id }) => id);
+    const left = (await rows.all(metaOf('ScratchPage'))).map(({ id }) => id);
     expect([left.includes(ours.id), left.includes(theirs.id)]).toEqual([false, true]);
   });
 });
 
 /** The names of the tenant's folders, by plain SQL, as nobody but PostgreSQL narrows it. */
 async function seenBy(em: EntityManager): Promise<string[]> {
-  return (await em.execute<Named[]>('select name from folders order by name')).map(({ name }) => name);
+  return (await em.execute<Named[]>('select name from scratch_folders order by name')).map(({ name }) => name);
 }
 
 /** One folder for each of the three tenants. */
 async function oneFolderEach(): Promise<void> {
-  for (const name of ['Page', 'Folder']) await rows.clear(metaOf(name));
+  for (const name of ['ScratchPage', 'ScratchFolder']) await rows.clear(metaOf(name));
   for (const [name, owner] of [
     ['ours', actors.own],
     ['theirs', actors.other],
@@ -409,11 +411,11 @@ describe('code that forgot its scope', () => {
     expect(
       await em
         .getKysely()
-        .selectFrom('folders' as never)
+        .selectFrom('scratch_folders' as never)
         .selectAll()
         .execute(),
     ).toEqual([]);
-    expect(await em.getConnection().execute('select * from folders')).toEqual([]);
+    expect(await em.getConnection().execute('select * from scratch_folders')).toEqual([]);
     await expect(em.stream(Folder, {}).next()).rejects.toThrow(/transaction/);
   });
 
@@ -429,7 +431,9 @@ describe('code that forgot its scope', () => {
 
   it('cannot empty a table', async () => {
     for (const who of ['own', 'unscoped'])
-      await expect(emOf(scopeNamed(who)).execute('truncate folders cascade')).rejects.toThrow(/permission denied/);
+      await expect(emOf(scopeNamed(who)).execute('truncate scratch_folders cascade')).rejects.toThrow(
+        /permission denied/,
+      );
   });
 });
 
@@ -454,7 +458,7 @@ describe('asTenant', () => {
       'a refusal by the database, which a savepoint took back',
       async (em: EntityManager) => {
         const refused = em.transactional((own) =>
-          own.execute('insert into folders (id, tenant_id, name) values (?, ?, ?)', [
+          own.execute('insert into scratch_folders (id, tenant_id, name) values (?, ?, ?)', [
             randomUUID(),
             tenantOf('own'),
             'x',
@@ -537,7 +541,7 @@ describe('asTenant', () => {
         other.create(Page, { id: inside, text: 'inside', folder } as never);
       });
     });
-    const pages = await rows.all(metaOf('Page'));
+    const pages = await rows.all(metaOf('ScratchPage'));
     const whose = (id: string) => pages.find((page) => page.id === id)?.tenant_id;
     expect([whose(before), whose(inside)]).toEqual([tenantOf('own'), tenantOf('other')]);
   });
@@ -609,7 +613,7 @@ describe('forEachTenant', () => {
       bad.map((id) => [`Tenant ${id}: no ink`, 'no ink']),
     );
     expect(message).toBe(bad.map((id) => `Tenant ${id}: no ink`).join('; '));
-    const wrote = await separate.query<{ id: string }>('select tenant_id as id from folders order by 1');
+    const wrote = await separate.query<{ id: string }>('select tenant_id as id from scratch_folders order by 1');
     expect(wrote.map(({ id }) => id)).toEqual(tenants.filter((id) => !bad.includes(id)));
   });
 });
@@ -762,7 +766,7 @@ describe('behind a pooler in transaction mode', () => {
     for (let round = 0; round < 20; round++)
       for (const backend of await Promise.all(tenants.map((id) => turn(id, round % 3 === 0)))) backends.add(backend);
     expect(backends.size).toBe(2);
-    const written = await separate.query('select count(*)::int as n from folders where name = tenant_id::text');
+    const written = await separate.query('select count(*)::int as n from scratch_folders where name = tenant_id::text');
     expect(written).toEqual([{ n: 200 }]);
   });
 });
@@ -784,9 +788,9 @@ describe('among 200 tenants with 22,000 rows PostgreSQL', () => {
       insert into tenants (id, clerk_id) select gen_random_uuid(), 'org_' || n from generate_series(1, 200) as n;
       insert into users (id, clerk_id) select gen_random_uuid(), 'user_' || n from generate_series(1, 110) as n;
       insert into projects (id, tenant_id, name) select gen_random_uuid(), t.id, 'x' from tenants t, users;
-      insert into drafts (id, owner_id, text) select gen_random_uuid(), t.id, 'x' from tenants t, users;
+      insert into scratch_drafts (id, owner_id, text) select gen_random_uuid(), t.id, 'x' from tenants t, users;
       insert into memberships (id, tenant_id, user_id, role) select gen_random_uuid(), t.id, u.id, 'x' from tenants t, users u`);
-    for (const table of ['projects', 'drafts', 'memberships']) await separate.query(`vacuum analyze ${table}`);
+    for (const table of ['projects', 'scratch_drafts', 'memberships']) await separate.query(`vacuum analyze ${table}`);
     const [row] = await separate.query<{ id: string; tenantId: string; userId: string }>(
       'select p.id, p.tenant_id as "tenantId", u.id as "userId" from projects p, users u limit 1',
     );
@@ -819,7 +823,7 @@ describe('among 200 tenants with 22,000 rows PostgreSQL', () => {
     ['lists', 'tenant_id', `select * from projects ${NEWEST}`],
     ['counts', 'tenant_id', 'select count(*) from projects'],
     ['finds one', 'id', 'select * from projects where id = $id'],
-    ['lists what is its owner’s', 'owner_id', `select * from drafts ${NEWEST}`],
+    ['lists what is its owner’s', 'owner_id', `select * from scratch_drafts ${NEWEST}`],
     ['lists the members', 'tenant_id', `select * from memberships where tenant_id = $tenant ${NEWEST}`],
   ])('%s by %s, in an index', async (_, column, sql) => {
     const { tenantId } = someone;

@@ -7,23 +7,23 @@ import { onClose } from './closing.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 
 const Draft = defineEntity({
-  name: 'Draft',
-  tableName: 'drafts',
+  name: 'ScratchDraft',
+  tableName: 'scratch_drafts',
   extends: OwnerScoped,
   properties: { text: p.text() },
 });
 
 export const Folder = defineEntity({
-  name: 'Folder',
-  tableName: 'folders',
+  name: 'ScratchFolder',
+  tableName: 'scratch_folders',
   extends: TenantScoped,
   properties: { name: p.text() },
 });
 
 /** Goes with its folder. */
 export const Page = defineEntity({
-  name: 'Page',
-  tableName: 'pages',
+  name: 'ScratchPage',
+  tableName: 'scratch_pages',
   extends: TenantScoped,
   properties: { text: p.text(), folder: () => p.manyToOne(Folder).createForeignKeyConstraint(false) },
   indexes: [{ properties: ['tenantId', 'folder'] }],
@@ -31,9 +31,9 @@ export const Page = defineEntity({
 
 const ENTITIES: NonNullable<Options['entities']> = [Draft, Folder, Page];
 const REFERENCES = [
-  reference({ table: 'folders', column: 'tenant_id', to: 'tenants' }),
-  reference({ table: 'pages', column: 'tenant_id', to: 'tenants' }),
-  referenceInTenant({ table: 'pages', column: 'folder_id', to: 'folders', onDelete: 'cascade' }),
+  reference({ table: 'scratch_folders', column: 'tenant_id', to: 'tenants' }),
+  reference({ table: 'scratch_pages', column: 'tenant_id', to: 'tenants' }),
+  referenceInTenant({ table: 'scratch_pages', column: 'folder_id', to: 'scratch_folders', onDelete: 'cascade' }),
 ];
 
 /** A migrated database that has entities of these kinds too, made as a migration makes them. */
