@@ -4,10 +4,10 @@ import { Revocation } from './src/auth/revocation.entity.ts';
 import { StoredKeys } from './src/auth/stored-keys.entity.ts';
 import { Instance } from './src/clerk/instance.entity.ts';
 import { ReconcileProgress } from './src/clerk/reconcile-progress.entity.ts';
-import { readOwnerUrl } from './src/config/settings.ts';
+import { environment, readOwnerUrl } from './src/config/settings.ts';
 import { Change } from './src/database/change.entity.ts';
 import { migrationFiles } from './src/database/migrations.ts';
-import { tendPool } from './src/database/pool.ts';
+import { tendPool, whenUnreachable } from './src/database/pool.ts';
 import { Project } from './src/projects/project.entity.ts';
 import { Invitation } from './src/tenants/invitation.entity.ts';
 import { Membership } from './src/tenants/membership.entity.ts';
@@ -67,5 +67,23 @@ export function ownerOptions(url: string): Options {
   return { ...ormOptions(url), onCreateConnection };
 }
 
-/** For the command line, which migrates. */
-export default () => ownerOptions(readOwnerUrl());
+/** For the command line, which migrates. It puts its help and a stack around what is thrown: what can be mended ends it. */
+export default () => {
+  try {
+    const { driverOptions, ...options } = ownerOptions(readOwnerUrl());
+    return { ...options, driverOptions: { ...driverOptions, onPoolCreated } };
+  } catch (error) {
+    return endWith((error as Error).message);
+  }
+};
+
+function onPoolCreated(pool: unknown): void {
+  tendPool(pool);
+  const setting = environment().DATABASE_OWNER_URL ? 'DATABASE_OWNER_URL' : 'DATABASE_URL';
+  whenUnreachable(pool, (reason) => endWith(`${setting}: no connection to the database: ${reason}`));
+}
+
+function endWith(sentence: string): never {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(1);
+}

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { environment, LOOPBACK_HOSTS, namesOf } from '../src/config/settings.ts';
-import { SEEDED_USERS } from './clerk/people.ts';
+import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from './clerk/people.ts';
 import { runningClerk } from './clerk/running.ts';
 import { type RunningClerk, startClerk } from './clerk/start.ts';
 import { LOCAL, ROOT } from './paths.ts';
@@ -24,6 +24,7 @@ const command = serves ? rest : process.argv.slice(2);
 
 const NO_CLERK = 'No local Clerk is running: npm start in another terminal brings one, or set the CLERK_* settings.';
 const isBuilt = (part: string) => part.startsWith('dist/');
+const isHelp = (part: string) => part === '--help' || part === '-h';
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
@@ -44,16 +45,12 @@ async function run(): Promise<number> {
   const needsClerk = serves && wantsLocalClerk(env);
   if (serves && env.PORT && !(await isFree(Number(env.PORT))))
     throw new Error(`PORT: ${env.PORT} is already in use; set another, or stop what listens there`);
+  if (!serves && namesOf('CLERK_').length === 0) Object.assign(env, await servedClerk());
   if (serves) env.PORT ??= String(await freePort(DEFAULT_PORT));
   const postgres = env.DATABASE_URL ? undefined : await startPostgres(join(LOCAL, 'postgres'));
   if (postgres) Object.assign(env, { DATABASE_URL: postgres.url, DATABASE_OWNER_URL: postgres.ownerUrl });
   const clerk = needsClerk ? await startClerk(`${addressOf(env)}/webhooks/clerk`) : undefined;
   if (clerk) Object.assign(env, clerk.env);
-  else if (!serves && namesOf('CLERK_').length === 0) {
-    const running = await runningClerk(join(LOCAL, 'clerk'));
-    if (!running.CLERK_SECRET_KEY && command.some(isBuilt)) console.error(NO_CLERK);
-    Object.assign(env, running);
-  }
   try {
     return await execute(env, clerk);
   } finally {
@@ -73,6 +70,14 @@ function wantsLocalClerk(env: Record<string, string>): boolean {
       'HOST: the local Clerk signs anybody in, so it starts only on the loopback; set HOST to 127.0.0.1, or the CLERK_* settings of your instance',
     );
   return true;
+}
+
+/** The settings of the local Clerk that another command serves, without which what is built can only tell its help. */
+async function servedClerk(): Promise<Record<string, string>> {
+  const running = await runningClerk(join(LOCAL, 'clerk'));
+  const needsClerk = command.some(isBuilt) && !command.some(isHelp);
+  if (needsClerk && !running.CLERK_SECRET_KEY) throw new Error(NO_CLERK);
+  return running;
 }
 
 /** Runs the command to its end and answers its exit code. */
@@ -97,10 +102,14 @@ async function greet(env: Record<string, string>, clerk: RunningClerk | undefine
   if (over) return;
   console.log(`\nGatehouse is ready at ${api} (documentation at ${api}/docs)`);
   if (!clerk) return;
+  const curl = (path: string, token: string) =>
+    `curl -s ${api}${path} -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' ${token})"`;
+  const [user, organization] = [SEEDED_USERS[0]?.id, SEEDED_ORGANIZATIONS[0]?.id];
   console.log(`The LOCAL CLERK is on: it signs anybody in on this machine, without a password.
 Pick a person at ${clerk.origin}/#secret=${clerk.secret}&api=${encodeURIComponent(api)}
-or try this line:\n
-curl -s ${api}/v1/me -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' -d user_id=${SEEDED_USERS[0]?.id})"\n
+or try one of these lines, the second with an organization active:\n
+${curl('/v1/me', `-d user_id=${user}`)}\n
+${curl('/v1/projects', `-d user_id=${user} -d organization_id=${organization}`)}\n
 What changes a person there is sent to ${api}/webhooks/clerk as Clerk sends its events.\n`);
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -14,7 +14,7 @@ import {
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createClerkClient } from '@clerk/backend';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
@@ -508,6 +508,28 @@ describe('local/run.ts', () => {
     expect(claimsOf(String(body.text))).toMatchObject({ sub: ADA, iss: clerk });
     expect((await call(`${clerk}/local/tokens`, options)).status).toBe(403);
     await run.end();
+  });
+
+  it('greets with lines that are answered as they stand, the second in an organization', async () => {
+    const { url, ownerUrl } = await createDatabase();
+    const server = ['--serve', process.execPath, join(ROOT, 'dist/src/main.js')];
+    const run = clone.start(server, { DATABASE_URL: url, DATABASE_OWNER_URL: ownerUrl });
+    const lines = await run.says(/^(curl .*\/v1\/me .*)\n\n(curl .*\/v1\/projects .*)\n/m);
+    const answers = lines.map((line) => JSON.parse(execFileSync('sh', ['-c', line], { encoding: 'utf8' })) as object);
+    expect(answers).toMatchObject([{ user: { name: 'Ada Example' } }, { data: [] }]);
+    await run.end();
+  });
+
+  it('has nothing to say but that no local Clerk runs to a command of ours that needs one, and lets it help', async () => {
+    const built = new Clone();
+    const file = join(built.folder, 'dist/tell.js');
+    mkdirSync(dirname(file));
+    writeFileSync(file, 'console.log("told")');
+    const tell = [process.execPath, 'dist/tell.js'];
+    const refused = await built.run(tell, { DATABASE_URL });
+    expect([refused.code, refused.output]).toEqual([1, expect.stringMatching(/^No local Clerk is running: .*\n$/)]);
+    for (const help of ['--help', '-h'])
+      expect(await built.run([...tell, help], { DATABASE_URL })).toMatchObject({ code: 0, output: 'told\n' });
   });
 
   it('signs with the same key after a restart, with another secret', async () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { LocalUser } from '../local/clerk/people.ts';
+import { freePort } from '../local/ports.ts';
 import { walkByCreation } from '../src/clerk/index.ts';
 import { startApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
@@ -288,6 +289,14 @@ describe('clerk:reconcile and a Clerk that stumbles', () => {
     const busiest = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 10_000).length));
     expect(times.length).toBeGreaterThan(60);
     expect(busiest).toBeLessThanOrEqual(50);
+  });
+
+  it('says while it waits where nobody answers, why, and how often it still asks', async () => {
+    const host = `127.0.0.1:${await freePort()}`;
+    const signal = AbortSignal.timeout(800);
+    const { code, progress } = await run([], environment({ CLERK_API_URL: `http://${host}` }), signal);
+    const said = `Clerk is asked again in 500 ms, retry 1 of 8: ${host} does not answer (ECONNREFUSED)`;
+    expect([code, progress.split('\n')]).toEqual([1, expect.arrayContaining([said])]);
   });
 
   it('says what to do when it gives up, with its key refused', async () => {

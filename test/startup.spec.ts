@@ -329,6 +329,50 @@ async function tablesOf(database: TestDatabase): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
+describe('npm run migration:up', () => {
+  /** With these settings alone. */
+  const migrate = (env: Record<string, string>) =>
+    promisify(execFile)(join(ROOT, 'node_modules/.bin/mikro-orm'), ['migration:up'], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, ...env },
+    }).catch((error: { code: number; stdout: string; stderr: string }) => error);
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['is missing', {}, /^The settings are wrong:\n {2}DATABASE_URL: is missing.*\n$/],
+    [
+      'is wrong',
+      { DATABASE_URL: 'postgres://127.0.0.1:1/x', DATABASE_OWNER_URL: 'mysql://x' },
+      /^The settings are wrong:\n {2}DATABASE_OWNER_URL: must be.*\n$/,
+    ],
+    [
+      'leads nowhere',
+      { DATABASE_URL: 'postgres://127.0.0.1:1/x' },
+      /^DATABASE_URL: no connection to the database: .*ECONNREFUSED.*\n$/,
+    ],
+    [
+      'of the owner leads nowhere, by a name with several addresses',
+      { DATABASE_URL: 'postgres://127.0.0.1:1/x', DATABASE_OWNER_URL: 'postgres://localhost:1/x' },
+      /^DATABASE_OWNER_URL: no connection to the database: .*ECONNREFUSED.*\n$/,
+    ],
+  ])('names the setting, without help or a stack, when it %s', async (_what, env, says) => {
+    const { code, stdout, stderr } = (await migrate(env)) as { code: number; stdout: string; stderr: string };
+    expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(says)]);
+  });
+});
+
+describe('what Nest tells at the start of its modules and routes', () => {
+  const ROLL_CALL = /"context":"(InstanceLoader|RoutesResolver|RouterExplorer)"/;
+
+  it.each([
+    ['hides the rest no more', 'info', false],
+    ['is there for who debugs', 'debug', true],
+  ])('%s: LOG_LEVEL=%s', async (_what, LOG_LEVEL, isTold) => {
+    const server = await ServerProcess.start(settingsFor(await createDatabase(), { LOG_LEVEL }));
+    expect(server.output).toContain('"Ready"');
+    expect(ROLL_CALL.test(server.output)).toBe(isTold);
+  });
+});
+
 describe('a runtime role that owns the tables', () => {
   it('is served, with a warning', async () => {
     const database = await createDatabase();

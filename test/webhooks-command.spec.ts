@@ -59,6 +59,16 @@ describe('npm run webhooks', () => {
     expect(stdout).toMatch(/list .*show .*replay/s);
   });
 
+  it('replays by whichever of the options its help names', async () => {
+    const { stdout } = await webhooks('--help');
+    const named = /replay \[.*$/m.exec(stdout)?.[0].match(/--(?!json)\w+/g);
+    const values: Record<string, string> = { '--status': 'failed', '--type': 'none.such', '--since': '2999-01-01' };
+    expect(named).toEqual(Object.keys(values));
+    for (const option of named ?? [])
+      expect((await webhooks('replay', option, values[option] ?? '')).stdout).toBe('0 of 0 replayed\n');
+    expect((await webhooks('replay')).stderr).toContain(named?.join(', '));
+  });
+
   it.each([
     [[]],
     [['explode']],

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { Settings } from '../config/index.ts';
 import { ClerkHttp, refuseInTransaction } from './clerk-http.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
+import { ClerkUnreachable } from './clerk-unreachable.ts';
 import { halfOfLimit, Pace } from './pace.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -16,6 +17,7 @@ const MAX_RETRY_MS = 15_000;
 export class ClerkPatience {
   readonly #logger = new Logger('ClerkReader');
   readonly #http: ClerkHttp;
+  readonly #host: string;
   readonly #pace: Pace;
   readonly #patience = retry(handleWhen(isPassing), {
     maxAttempts: MAX_RETRIES,
@@ -27,19 +29,20 @@ export class ClerkPatience {
     settings: Settings,
   ) {
     this.#http = new ClerkHttp(settings);
+    this.#host = new URL(settings.clerk.apiUrl).host;
     this.#pace = new Pace(halfOfLimit(settings.clerk.secretKey));
-    this.#patience.onRetry(({ delay, ...result }) =>
-      this.#logger.warn(`Clerk is asked again in ${Math.round(delay)} ms: ${messageOf(result)}`),
-    );
+    this.#patience.onRetry(({ delay, attempt, ...result }) => {
+      const again = `${Math.round(delay)} ms, retry ${attempt} of ${MAX_RETRIES}`;
+      this.#logger.warn(`Clerk is asked again in ${again}: ${messageOf(result)}`);
+    });
   }
 
-  /** Throws a ClerkRefusal, or why there was no answer, after all tries. */
+  /** Throws a ClerkRefusal, a ClerkUnreachable, or what is wrong with the answer, after all tries. */
   async get<Output>(schema: z.ZodType<Output>, path: string, signal?: AbortSignal): Promise<Output> {
     refuseInTransaction(this.em);
     return this.#patience.execute(async () => {
       await this.#pace.turn(signal);
-      const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
-      return schema.parse(await this.#http.send({ path }, AbortSignal.any(signals)));
+      return schema.parse(await this.#send(path, signal));
     }, signal);
   }
 
@@ -50,6 +53,15 @@ export class ClerkPatience {
     } catch (error) {
       if (error instanceof ClerkRefusal && error.status === 404 && error.code === 'resource_not_found') return 'absent';
       throw error;
+    }
+  }
+
+  async #send(path: string, signal?: AbortSignal): Promise<unknown> {
+    const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
+    try {
+      return await this.#http.send({ path }, AbortSignal.any(signals));
+    } catch (error) {
+      throw ClerkUnreachable.is(error) ? new ClerkUnreachable(this.#host, error) : error;
     }
   }
 }

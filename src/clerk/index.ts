@@ -14,6 +14,7 @@ export { ClerkRefusal } from './clerk-refusal.ts';
 export { ClerkSession } from './clerk-session.schema.ts';
 export { ClerkSessions } from './clerk-sessions.service.ts';
 export { clerkTimeSql, inMilliseconds } from './clerk-time.ts';
+export { ClerkUnreachable } from './clerk-unreachable.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
 export { ClerkId, ClerkRole, ClerkTime } from './clerk-values.schema.ts';
 export { EventTenants } from './event-tenants.ts';

@@ -1,6 +1,6 @@
 import { type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { CannotReconcile, ClerkRefusal, Reconciliation } from '../clerk/index.ts';
+import { CannotReconcile, ClerkRefusal, ClerkUnreachable, Reconciliation } from '../clerk/index.ts';
 import type { Settings } from '../config/index.ts';
 import { DatabaseStartup } from '../database/index.ts';
 import { alone } from './alone.ts';
@@ -52,6 +52,7 @@ async function work(
 /** The words of what is known; the rest is for who looks into it. */
 function sentenceOf(error: unknown): string {
   if (error instanceof CannotReconcile) return error.message;
-  const reason = error instanceof ClerkRefusal ? error.message : ((error as Error).stack ?? String(error));
+  const isKnown = error instanceof ClerkRefusal || error instanceof ClerkUnreachable;
+  const reason = isKnown ? error.message : ((error as Error).stack ?? String(error));
   return `Stopped: ${reason}\nRun the same command again to go on.`;
 }

@@ -6,8 +6,8 @@ export const WEBHOOKS_HELP = `Looks at the events that Clerk sent, and deals wit
 
   npm run webhooks -- list [--status S] [--type T] [--since W] [--limit N] [--json]
   npm run webhooks -- show ID [--json]
-  npm run webhooks -- replay ID...
-  npm run webhooks -- replay --status failed [--type T] [--since W]
+  npm run webhooks -- replay ID... [--json]
+  npm run webhooks -- replay [--status S] [--type T] [--since W] [--json]   (one of the three, or more)
 
   --status   processed, ignored, failed, quarantined
   --type     such as user.updated
@@ -61,7 +61,7 @@ function refuseMisuse({ command, ids, filter }: Pick<WebhooksOptions, 'command' 
   if (command === 'list' && ids.length > 0) throw new UsageError('The list is narrowed by --status, --type, --since.');
   if (command === 'show' && ids.length !== 1) throw new UsageError('Name one event.');
   if (command === 'replay' && ids.length > 0 === isFiltered)
-    throw new UsageError('Name events, or say which by --status, --type, --since.');
+    throw new UsageError('Name events, or say which by one or more of --status, --type, --since.');
 }
 
 function statusOf(value: string) {

@@ -30,6 +30,18 @@ export function tendPool(given: unknown): void {
   };
 }
 
+/** Tells why no connection could be had. */
+export function whenUnreachable(given: unknown, tell: (reason: string) => void): void {
+  const pool = given as { connect(): Promise<PoolClient> };
+  const connect = pool.connect.bind(pool);
+  pool.connect = () =>
+    connect().catch((error: NodeJS.ErrnoException) => {
+      // a name with several addresses fails without a message
+      tell(error.message || String(error.code));
+      throw error;
+    });
+}
+
 /** It may have been cut without a word. */
 function endWhenOverdue(client: PoolClient): void {
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;

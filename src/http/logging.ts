@@ -3,6 +3,9 @@ import type { Params } from 'nestjs-pino';
 import type { Settings } from '../config/index.ts';
 import { pathOf } from './problem.filter.ts';
 
+/** What Nest calls those that tell every module and route at the start, some fifty lines. */
+const ROLL_CALL = new Set<unknown>(['InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
+
 /** Written as it is named, so that nothing secret is logged because somebody forgot to strike it out. */
 function requestLine(request: IncomingMessage & { id: unknown; originalUrl?: string }) {
   return { id: request.id, method: request.method, path: pathOf(request.originalUrl ?? request.url ?? '/') };
@@ -18,6 +21,13 @@ export function logging(settings: Settings): Params {
       serializers: {
         req: requestLine,
         res: (response: { statusCode: number }) => ({ status: response.statusCode }),
+      },
+      hooks: {
+        logMethod(args, method, level) {
+          const facts = args[0] as { context?: unknown } | undefined;
+          if (level === this.levels.values.info && ROLL_CALL.has(facts?.context)) this.debug(...args);
+          else method.apply(this, args);
+        },
       },
       redact: ['*.authorization', '*.cookie', '*.token', '*.headers', '*.secret', '*.password'],
       autoLogging: { ignore: (request) => request.url === '/healthz' || request.url === '/readyz' },

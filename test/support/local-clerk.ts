@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createClerkClient } from '@clerk/backend';
+import { __experimental_JWTPayloadToAuthObjectProperties as authPropertiesOf } from '@clerk/shared/jwtPayloadParser';
 import { LocalClerk, type LocalClerkOptions } from '../../local/clerk/local-clerk.ts';
 import { SEEDED_ORGANIZATIONS, SEEDED_USERS } from '../../local/clerk/people.ts';
+import { ROLES, type RoleKey } from '../../local/clerk/roles.ts';
 import { createSigningKey } from '../../local/clerk/signing-key.ts';
 import { onClose } from './closing.ts';
 import { type Call, call } from './http.ts';
@@ -96,3 +98,10 @@ export async function aClerk(facts: Partial<LocalClerkOptions> = {}) {
 }
 
 export const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+
+/** What a role may, whatever modules there are; without Clerk's own permissions, which no token has. */
+export const permissionsOf = (role: RoleKey) =>
+  new Set(ROLES[role].permissions.filter((permission) => !permission.startsWith('org:sys_')));
+
+/** What a token permits, as Clerk's parser reads it. */
+export const permissionsIn = (token: string) => new Set(authPropertiesOf(claimsOf(token)).orgPermissions);
