@@ -9,6 +9,6 @@ export class ClerkUnreachable extends Error {
 
   /** `fetch` throws a TypeError for a connection that was refused or broke off (https://fetch.spec.whatwg.org). */
   static is(error: unknown): error is Error {
-    return error instanceof Error && ['TypeError', 'TimeoutError'].includes(error.name);
+    return ['TypeError', 'TimeoutError'].includes((error as Error).name);
   }
 }
