@@ -75,6 +75,7 @@ describe('npm run webhooks', () => {
     [['list', '--status', 'lost']],
     [['list', '--since', 'yesterday']],
     [['list', '--limit', '0']],
+    [['replay', '--status', 'failed', '--limit', '5']],
     [['list', '--colour']],
     [['show']],
     [['show', 'msg_none']],

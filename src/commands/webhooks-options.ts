@@ -42,7 +42,7 @@ export function webhooksOptionsOf(args: string[]) {
     ...(since && { since: sinceOf(since) }),
   };
   const options = { command, ids, filter, limit: limitOf(limit), json, help };
-  if (!help) refuseMisuse(options);
+  if (!help) refuseMisuse(options, limit !== undefined);
   return options;
 }
 export type WebhooksOptions = ReturnType<typeof webhooksOptionsOf>;
@@ -55,9 +55,14 @@ function read(args: string[]) {
   }
 }
 
-function refuseMisuse({ command, ids, filter }: Pick<WebhooksOptions, 'command' | 'ids' | 'filter'>): void {
+function refuseMisuse(
+  { command, ids, filter }: Pick<WebhooksOptions, 'command' | 'ids' | 'filter'>,
+  isLimited: boolean,
+): void {
   if (!['list', 'show', 'replay'].includes(command)) throw new UsageError(`Say what to do: list, show or replay.`);
   const isFiltered = Object.keys(filter).length > 0;
+  // a replay that went beyond what was asked could not be taken back
+  if (command !== 'list' && isLimited) throw new UsageError('--limit is for the list.');
   if (command === 'list' && ids.length > 0) throw new UsageError('The list is narrowed by --status, --type, --since.');
   if (command === 'show' && ids.length !== 1) throw new UsageError('Name one event.');
   if (command === 'replay' && ids.length > 0 === isFiltered)
