@@ -16,6 +16,10 @@ const postgresUrl = z.string().refine((value) => ['postgres:', 'postgresql:'].in
   error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/database',
 });
 
+const redisUrl = z.string().refine((value) => ['redis:', 'rediss:'].includes(urlOf(value)?.protocol ?? ''), {
+  error: 'must be a Redis address such as redis://user:password@host:6379',
+});
+
 const httpUrl = z.string().refine((value) => isSecureUrl(value), {
   error: 'must be an https:// address (http:// only on this machine)',
 });
@@ -66,8 +70,13 @@ const Environment = z.object({
   DATABASE_URL: postgresUrl,
   DATABASE_OWNER_URL: postgresUrl.optional(),
   DATABASE_LISTEN_URL: postgresUrl.optional(),
+  REDIS_URL: redisUrl.optional(),
   CLERK_SECRET_KEY: z.string().regex(/^sk_(test|live)_\S+$/, 'must be a secret key (sk_test_… or sk_live_…)'),
   CLERK_PUBLISHABLE_KEY: publishableKey.optional(),
+  CLERK_MACHINE_SECRET_KEY: z
+    .string()
+    .regex(/^ak_\S+$/, 'must be the secret key of a machine (ak_…) from Clerk, Machines')
+    .optional(),
   CLERK_JWT_KEY: rsaPublicKey.optional(),
   CLERK_API_URL: httpUrl.default('https://api.clerk.com'),
   CLERK_ISSUER: httpUrl.optional(),
@@ -147,9 +156,13 @@ function toSettings(env: z.output<typeof Environment>) {
     databaseUrl: env.DATABASE_URL,
     databaseOwnerUrl: env.DATABASE_OWNER_URL ?? env.DATABASE_URL,
     databaseListenUrl: env.DATABASE_LISTEN_URL ?? env.DATABASE_URL,
+    /** Undefined: nothing is shared between processes but the database. */
+    redisUrl: env.REDIS_URL,
     clerk: {
       secretKey: env.CLERK_SECRET_KEY,
       publishableKey: env.CLERK_PUBLISHABLE_KEY,
+      /** Undefined: tokens between machines are verified with the secret key. */
+      machineSecretKey: env.CLERK_MACHINE_SECRET_KEY,
       jwtKey: env.CLERK_JWT_KEY,
       apiUrl: env.CLERK_API_URL.replace(/\/+$/, ''),
       issuers: [env.CLERK_ISSUER?.replace(/\/+$/, '') ?? `https://${frontendApi}`],
