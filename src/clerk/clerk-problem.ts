@@ -1,4 +1,4 @@
-import { type InputError, Problem } from '../http/index.ts';
+import { type InputError, Problem, rateLimited } from '../http/index.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 
 /** Clerk's limits count in windows of 10 s. */
@@ -40,11 +40,6 @@ export function problemOf(error: unknown): Problem {
   if (error.status === 429) return rateLimited(error.retryAfterMs || WINDOW_MS, error);
   if (!error.isOfTheCall) return new Problem('unavailable', { cause: error });
   return refused(error);
-}
-
-/** `rate_limited`, and when it is worth trying again. */
-export function rateLimited(waitMs: number, cause?: unknown): Problem {
-  return new Problem('rate_limited', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) }, cause });
 }
 
 function refused(cause: ClerkRefusal): Problem {

@@ -7,7 +7,7 @@ export const PROBLEMS = {
     'Webhook signature invalid',
     'The signature does not fit the bytes, or is not fresh.',
   ],
-  token_missing: [401, 'Token missing', 'Send a session token from Clerk as Authorization: Bearer.'],
+  token_missing: [401, 'Token missing', 'Send a token from Clerk as Authorization: Bearer.'],
   token_invalid: [401, 'Token invalid', 'The token is not one that this service accepts.'],
   token_expired: [401, 'Token expired', 'Get a fresh token from Clerk and try again.'],
   token_not_active: [401, 'Token not active yet', 'The token is from the future: check the clocks.'],
@@ -17,6 +17,15 @@ export const PROBLEMS = {
   tenant_required: [403, 'Tenant required', 'The route works in a tenant: choose one in Clerk and get a fresh token.'],
   role_required: [403, 'Role required', 'The route needs a role that you do not have in this tenant.'],
   permission_required: [403, 'Permission required', 'The route needs a permission that your role does not have.'],
+  feature_required: [403, 'Feature required', 'The route needs a feature that your plan does not include.'],
+  plan_required: [403, 'Plan required', 'The route needs a plan that you are not on.'],
+  scope_required: [403, 'Scope required', 'The route needs a scope that the key or token does not have.'],
+  impersonation_forbidden: [403, 'Impersonation forbidden', 'The route is closed to who acts as somebody else.'],
+  reverification_required: [
+    403,
+    'Reverification required',
+    'The route needs a fresh proof of who you are: verify with Clerk again and repeat the request.',
+  ],
   not_found: [404, 'Not found', 'There is nothing here, or it is not yours.'],
   method_not_allowed: [405, 'Method not allowed', 'The path exists; see Allow for the methods it takes.'],
   not_acceptable: [406, 'Not acceptable', 'Answers are JSON; allow application/json in Accept.'],
@@ -70,6 +79,16 @@ export class Problem extends Error {
     this.members = extras.members;
     this.headers = { ...defaultHeaders(code, status), ...extras.headers };
   }
+}
+
+/** `rate_limited`, and when it is worth trying again. */
+export function rateLimited(waitMs: number, cause?: unknown): Problem {
+  return new Problem('rate_limited', { headers: retryAfter(waitMs), cause });
+}
+
+/** In whole seconds (RFC 9110, section 10.2.3). */
+export function retryAfter(waitMs: number): Record<string, string> {
+  return { 'retry-after': String(Math.ceil(waitMs / 1000)) };
 }
 
 /** RFC 6750, section 3: a request without a token gets the bare challenge, a bad token its error. */

@@ -1,23 +1,19 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import { Webhook, WebhookVerificationError } from 'svix';
 import { WEBHOOK_SECRETS } from '../clerk/index.ts';
-import { Problem } from '../http/index.ts';
+import { Failures, Problem, rateLimited } from '../http/index.ts';
 import type { SignedHeaders } from './signed-headers.ts';
 
 const PREFIX = 'whsec_';
 const MAX_FAILURES = 20;
-const FAILURES_PER_MS = 60_000;
-const MAX_ADDRESSES = 10_000;
 
 /** Whether a delivery is from who knows one of our secrets. */
 @Injectable()
 export class Signatures {
   readonly #logger = new Logger(Signatures.name);
   readonly #secrets: { key: Buffer; webhook: Webhook }[];
-  /** By address. rate-limiter-flexible keeps in memory as many addresses as there are; this a bounded number. */
-  readonly #failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FAILURES_PER_MS, noUpdateTTL: true });
+  readonly #failures = new Failures();
 
   constructor(@Inject(WEBHOOK_SECRETS) secrets: string[]) {
     this.#secrets = secrets.map((secret) => ({
@@ -39,10 +35,7 @@ export class Signatures {
   }
 
   #refusal(address: string): Problem {
-    const failures = (this.#failures.get(address) ?? 0) + 1;
-    this.#failures.set(address, failures);
-    if (failures > MAX_FAILURES)
-      return new Problem('rate_limited', { headers: { 'retry-after': String(FAILURES_PER_MS / 1000) } });
+    if (this.#failures.add(address) > MAX_FAILURES) return rateLimited(Failures.WINDOW_MS);
     this.#logger.warn(
       'a delivery with a wrong signature was refused; is CLERK_WEBHOOK_SIGNING_SECRET of this endpoint?',
     );
