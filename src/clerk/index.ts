@@ -1,11 +1,15 @@
 export { CannotReconcile } from './cannot-reconcile.ts';
 export { ClerkModule } from './clerk.module.ts';
 export { ClerkApi } from './clerk-api.service.ts';
+export { ClerkApiKey } from './clerk-api-key.schema.ts';
+export { ClerkApiKeys } from './clerk-api-keys.service.ts';
 export { ClerkBreaker } from './clerk-breaker.service.ts';
 export { ClerkCalls, clerkDeadline } from './clerk-calls.service.ts';
 export { CLERK_EVENTS, type ClerkEvent, type ClerkEventType, isClerkEventType } from './clerk-event.ts';
 export { ClerkInstance } from './clerk-instance.service.ts';
 export { ClerkInvitation } from './clerk-invitation.schema.ts';
+export { ClerkMachineToken } from './clerk-machine-token.schema.ts';
+export { ClerkMachineTokens, type MachineTokenAnswer } from './clerk-machine-tokens.service.ts';
 export { ClerkMembership } from './clerk-membership.schema.ts';
 export { ClerkOrganization } from './clerk-organization.schema.ts';
 export { ClerkOrganizations } from './clerk-organizations.service.ts';
@@ -13,7 +17,7 @@ export { ClerkReader } from './clerk-reader.service.ts';
 export { ClerkRefusal } from './clerk-refusal.ts';
 export { ClerkSession } from './clerk-session.schema.ts';
 export { ClerkSessions } from './clerk-sessions.service.ts';
-export { clerkTimeSql, inMilliseconds } from './clerk-time.ts';
+export { clerkTimeSql, dateOf, inMilliseconds } from './clerk-time.ts';
 export { ClerkUnreachable } from './clerk-unreachable.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
 export { ClerkId, ClerkRole, ClerkTime } from './clerk-values.schema.ts';
@@ -29,6 +33,7 @@ export {
   InEventTransaction,
   OnClerkEvent,
 } from './on-clerk-event.decorator.ts';
+export { Pace, partOfLimit } from './pace.ts';
 export { type Outcome, type ReconcileOptions, Reconciliation } from './reconciliation.ts';
 export {
   type Answers,

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { millisecondsOf } from './clerk-time.ts';
+import { ClerkId, ClerkTime } from './clerk-values.schema.ts';
+
+const Time = ClerkTime.transform(millisecondsOf);
+
+/**
+ * An API key, M2M token or OAuth access token as @clerk/backend shows it, of a JWT too. `revoked` and `expired` have no
+ * default: who does not say that a token is good has not said it.
+ */
+export const ClerkMachineToken = z.object({
+  id: ClerkId,
+  subject: z.string().regex(/^(user|org|mch)_\w{1,100}$/, 'must be a user, an organization or a machine'),
+  scopes: z
+    .array(z.string())
+    .nullish()
+    .transform((scopes) => scopes ?? []),
+  claims: z.record(z.string(), z.unknown()).nullish(),
+  /** Who acts as the subject, after a token exchange (RFC 8693). */
+  act: z.object({ sub: z.string().min(1) }).nullish(),
+  revoked: z.boolean(),
+  expired: z.boolean(),
+  /** Milliseconds since 1970, as all times here; null: never. */
+  expiration: Time.nullable(),
+  createdAt: Time,
+});
+export type ClerkMachineToken = z.output<typeof ClerkMachineToken>;
