@@ -5,6 +5,7 @@ import type { NextFunction, Request, Response } from 'express';
 import helmet from 'helmet';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
+import { RouteDocs } from './auth/index.ts';
 import type { Settings } from './config/index.ts';
 import { DatabaseStartup } from './database/index.ts';
 import { answerMalformed, endWithServer, serveDocs, untilReady, withRequestId } from './http/index.ts';
@@ -31,7 +32,7 @@ export async function createApp(
     maxAge: PREFLIGHT_MAX_AGE_S,
   });
   app.use(untilReady(app.get(DatabaseStartup)));
-  if (settings.apiDocs) serveDocs(app);
+  if (settings.apiDocs) serveDocs(app, app.get(RouteDocs, { strict: false }));
   answerMalformed(app.getHttpServer());
   app.getHttpServer().requestTimeout = REQUEST_TIMEOUT_MS;
   return app;

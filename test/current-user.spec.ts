@@ -5,7 +5,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Body, Controller, Module, Post } from '@nestjs/common';
 import { z } from 'zod';
 import { modulesOf, requestChain } from '../src/app.module.ts';
-import { CurrentPrincipal, type Principal } from '../src/auth/index.ts';
+import { CurrentPrincipal, type SessionPrincipal } from '../src/auth/index.ts';
 import { readSettings } from '../src/config/index.ts';
 import { CurrentUser, User } from '../src/users/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
@@ -33,7 +33,10 @@ class ThemesController {
 @Controller('notes')
 class NotesController {
   @Post()
-  write(@CurrentPrincipal() { sessionId }: Principal, @Body({ schema: z.object({ text: z.string() }) }) note: object) {
+  write(
+    @CurrentPrincipal() { sessionId }: SessionPrincipal,
+    @Body({ schema: z.object({ text: z.string() }) }) note: object,
+  ) {
     return { sessionId, note };
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Claims } from './claims.ts';
+import { claimedUserOf, type Principal } from './principal.ts';
 import { Revocations } from './revocations.service.ts';
 import { UserStates } from './user-states.ts';
 
@@ -12,9 +12,10 @@ export class Access {
   ) {}
 
   /** Revocation is asked last: to meet a new user can take a while. */
-  isRefused(claims: Claims): boolean | Promise<boolean> {
-    const refused = this.users.isRefused(claims);
-    if (typeof refused === 'boolean') return refused || this.revocations.isRefused(claims);
-    return refused.then((isRefused) => isRefused || this.revocations.isRefused(claims));
+  isRefused(principal: Principal): boolean | Promise<boolean> {
+    const user = claimedUserOf(principal);
+    const refused = user !== null && this.users.isRefused(user);
+    if (typeof refused === 'boolean') return refused || this.revocations.isRefused(principal);
+    return refused.then((isRefused) => isRefused || this.revocations.isRefused(principal));
   }
 }

@@ -5,10 +5,18 @@ import { Keyv } from 'keyv';
 import { Access } from './access.service.ts';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
 import { LastCheckInterceptor } from './last-check.interceptor.ts';
+import { MachineJwts } from './machine-jwts.service.ts';
+import { MachineTokens } from './machine-tokens.service.ts';
+import { MachineVerifier } from './machine-verifier.service.ts';
+import { Newcomers } from './newcomers.service.ts';
+import { Redis } from './redis.service.ts';
 import { Revocations } from './revocations.service.ts';
+import { RouteDocs } from './route-docs.service.ts';
 import { Routes } from './routes.service.ts';
 import { RoutesCheck } from './routes-check.service.ts';
 import { SessionEvents } from './session-events.service.ts';
+import { SharedVerdicts } from './shared-verdicts.service.ts';
+import { TokenSignatures } from './token-signatures.service.ts';
 import { TokenVerifier } from './token-verifier.service.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 import { VerifiedTokenStore } from './verified-token.store.ts';
@@ -23,12 +31,20 @@ const inMemory = () =>
   imports: [DiscoveryModule, CacheModule.registerAsync({ useFactory: () => ({ stores: [inMemory()] }) })],
   providers: [
     VerificationKeys,
+    TokenSignatures,
     TokenVerifier,
     VerifiedTokens,
+    MachineJwts,
+    MachineVerifier,
+    Newcomers,
+    Redis,
+    SharedVerdicts,
+    MachineTokens,
     Revocations,
     SessionEvents,
     Access,
     Routes,
+    RouteDocs,
     RoutesCheck,
     ClerkAuthGuard,
     LastCheckInterceptor,

@@ -11,7 +11,7 @@ export interface Claims {
   readonly nbf?: number;
   readonly azp?: string;
   readonly sts?: string;
-  readonly act?: { readonly sub?: unknown };
+  readonly act?: { readonly sub: string };
   readonly [custom: string]: unknown;
 }
 
@@ -27,8 +27,8 @@ type Payload = Record<string, unknown>;
 
 /** The rules that a payload with a good signature must also meet; undefined: it meets them. */
 export function refusalOfClaims(payload: Payload, rules: ClaimRules, nowMs: number): Refusal | undefined {
-  if (!isOurs(payload, rules) || !hasIdentity(payload) || !hasTimes(payload, rules)) return refuse('token_invalid');
-  if (!hasOrganizationClaims(payload)) return refuse('token_invalid');
+  if (!isOurs(payload, rules) || !hasIdentity(payload) || !isShortLived(payload, rules)) return refuse('token_invalid');
+  if (!hasOrganizationClaims(payload) || !hasActor(payload)) return refuse('token_invalid');
   return refusalOfTimes(payload, rules.clockSkewMs, nowMs) ?? refusalOfStatus(payload);
 }
 
@@ -47,13 +47,28 @@ function hasIdentity({ sub, sid }: Payload): boolean {
   return typeof sub === 'string' && /^user_\w{1,100}$/.test(sub) && typeof sid === 'string' && /^\S{1,200}$/.test(sid);
 }
 
-/** Clerk's API can mint tokens for years: a session token lives no longer than the setting allows. */
-function hasTimes({ iat, exp, nbf }: Payload, { maxTokenLifetimeS }: ClaimRules): boolean {
-  if (!isTime(iat) || !isTime(exp) || (nbf !== undefined && !isTime(nbf))) return false;
-  return exp > iat && exp - iat <= maxTokenLifetimeS;
+/** Who acts as the user (RFC 8693, section 4.1); one that has no name would pass for nobody. */
+function hasActor({ act }: Payload): boolean {
+  return act === undefined || (typeof act === 'object' && act !== null && isName((act as Payload).sub));
 }
 
-function refusalOfTimes(payload: Payload, clockSkewMs: number, nowMs: number): Refusal | undefined {
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+/** Clerk's API can mint tokens for years: a session token lives no longer than the setting allows. */
+function isShortLived(payload: Payload, { maxTokenLifetimeS }: ClaimRules): boolean {
+  return hasTimes(payload) && payload.exp - payload.iat <= maxTokenLifetimeS;
+}
+
+/** When it was made and when it ends; times in seconds. */
+export function hasTimes(payload: Payload): payload is Payload & { iat: number; exp: number; nbf?: number } {
+  const { iat, exp, nbf } = payload;
+  return isTime(iat) && isTime(exp) && (nbf === undefined || isTime(nbf)) && exp > iat;
+}
+
+/** Of a payload that has times. */
+export function refusalOfTimes(payload: Payload, clockSkewMs: number, nowMs: number): Refusal | undefined {
   const { iat, exp, nbf } = payload as unknown as Claims;
   if (exp * 1000 <= nowMs - clockSkewMs) return refuse('token_expired');
   if (Math.max(iat, nbf ?? 0) * 1000 > nowMs + clockSkewMs) return refuse('token_not_active', false);

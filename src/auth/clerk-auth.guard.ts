@@ -3,15 +3,17 @@ import type { Request } from 'express';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
+import { MachineTokens } from './machine-tokens.service.ts';
 import { cookieNames, cookieToken, headerToken, type PresentedToken } from './presented-token.ts';
-import { principalOf } from './principal.ts';
+import { type Principal, principalOf, type SessionPrincipal } from './principal.ts';
 import { Routes } from './routes.service.ts';
 import { refusalOfRules } from './rules.ts';
+import { type TokenType, tokenTypeOf } from './token-type.ts';
 import { VerifiedTokens } from './verified-tokens.service.ts';
 
 /**
- * Closes every route that is not `@Public()` to callers without a valid session token of a user who may call, and who
- * meets all that its decorators ask.
+ * Closes every route that is not `@Public()` to callers without a valid token, of a kind that the route takes, of somebody
+ * who may call, and who meets all that its decorators ask.
  */
 @Injectable()
 export class ClerkAuthGuard implements CanActivate {
@@ -20,7 +22,8 @@ export class ClerkAuthGuard implements CanActivate {
 
   constructor(
     private readonly routes: Routes,
-    private readonly tokens: VerifiedTokens,
+    private readonly sessions: VerifiedTokens,
+    private readonly machines: MachineTokens,
     private readonly access: Access,
     @Inject(SETTINGS) { clerk }: Settings,
   ) {
@@ -29,18 +32,31 @@ export class ClerkAuthGuard implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const { isOpen, rules } = this.routes.of(context.getClass(), context.getHandler());
+    const { isOpen, rules, accepts } = this.routes.of(context.getClass(), context.getHandler());
     if (isOpen) return true;
     const request = context.switchToHttp().getRequest<Request>();
-    const { token, from } = this.#presented(request);
-    const claims = await this.tokens.claimsOf(token);
-    if (from === 'cookie' && claims.azp === undefined) throw new Problem('token_invalid');
-    const refused = this.access.isRefused(claims);
+    const principal = await this.#callerOf(request, accepts);
+    const refused = this.access.isRefused(principal);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
-    request.principal = principalOf(claims);
-    const refusal = refusalOfRules(rules, request.principal);
-    if (refusal) throw new Problem(refusal);
+    request.principal = principal;
+    const refusal = refusalOfRules(rules, principal);
+    if (refusal) throw refusal;
     return true;
+  }
+
+  /** A browser sends a cookie unasked, so a machine's token is none. */
+  async #callerOf(request: Request, accepts: readonly TokenType[]): Promise<Principal> {
+    const presented = this.#presented(request);
+    const type = presented.from === 'cookie' ? 'session_token' : tokenTypeOf(presented.token, accepts);
+    if (!accepts.includes(type)) throw new Problem('token_type_not_accepted');
+    if (type === 'session_token') return this.#personOf(presented);
+    return this.machines.principalOf(type, presented.token, request.ip ?? '');
+  }
+
+  async #personOf({ token, from }: PresentedToken): Promise<SessionPrincipal> {
+    const claims = await this.sessions.claimsOf(token);
+    if (from === 'cookie' && claims.azp === undefined) throw new Problem('token_invalid');
+    return principalOf(claims);
   }
 
   #presented(request: Request): PresentedToken {

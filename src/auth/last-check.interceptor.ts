@@ -14,7 +14,7 @@ export class LastCheckInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const { principal } = context.switchToHttp().getRequest<Request>();
-    const refused = principal !== undefined && this.access.isRefused(principal.claims);
+    const refused = principal !== undefined && this.access.isRefused(principal);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     return next.handle();
   }

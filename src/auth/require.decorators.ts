@@ -1,50 +1,90 @@
-import type { Rule } from './rules.ts';
+import { validateReverificationConfig } from '@clerk/shared/authorization';
+import { declare, declaredOn } from './declared.ts';
+import type { Reverification, Rule } from './rules.ts';
 
 const RULES = 'gatehouse:rules';
 const ROLE = /^org:[\w-]+$/;
 const PERMISSION = /^org:[\w-]+:[\w-]+$/;
-
-type Rules = readonly Rule[] | undefined;
+/** Of a feature or plan, in a scope or in either. */
+const SLUG = /^((u|user|o|org|organization):)?[\w-]+$/;
+/** One word of RFC 6749, section 3.3. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Closes a route, or all of a controller, to callers without an active organization: 403 `tenant_required`. */
 export function RequireTenant() {
-  return declare({ refusal: 'tenant_required' });
+  return require({ refusal: 'tenant_required' });
 }
 
 /** Asks for this role in the active organization, in Clerk's full form (`org:admin`): else 403 `role_required`. */
 export function RequireRole(role: string) {
-  if (!ROLE.test(role)) throw new TypeError(`${role} is no role key of Clerk's: write it in full, as org:admin`);
-  return declare({ refusal: 'role_required', role });
+  if (!ROLE.test(role)) return complain(`${role} is no role key of Clerk's: write it in full, as org:admin`);
+  return require({ refusal: 'role_required', role });
 }
 
 /** Asks for this permission in the active organization (`org:projects:write`): else 403 `permission_required`. */
 export function RequirePermission(permission: string) {
   if (permission.startsWith('org:sys_'))
-    throw new TypeError(`${permission} is never in a token of Clerk's: ask for a role, as @RequireRole('org:admin')`);
+    return complain(`${permission} is never in a token of Clerk's: ask for a role, as @RequireRole('org:admin')`);
   if (!PERMISSION.test(permission))
-    throw new TypeError(`${permission} is no permission key of Clerk's: write it in full, as org:projects:write`);
-  return declare({ refusal: 'permission_required', permission });
+    return complain(`${permission} is no permission key of Clerk's: write it in full, as org:projects:write`);
+  return require({ refusal: 'permission_required', permission });
+}
+
+/**
+ * Asks for a feature by its slug: of the user's plan (`user:export`), of the active organization's (`org:export`), or of
+ * either (`export`): else 403 `feature_required`.
+ */
+export function RequireFeature(feature: string) {
+  if (!SLUG.test(feature)) return complain(`${feature} is no feature: write its slug, as export or org:export`);
+  return require({ refusal: 'feature_required', feature });
+}
+
+/** Asks for a plan by its slug, with a scope or without, as RequireFeature: else 403 `plan_required`. */
+export function RequirePlan(plan: string) {
+  if (!SLUG.test(plan)) return complain(`${plan} is no plan: write its slug, as pro or org:pro`);
+  return require({ refusal: 'plan_required', plan });
+}
+
+/**
+ * Asks that the user has shown who they are within some minutes, in one of Clerk's presets or `{ level, afterMinutes }`: else
+ * 403 `reverification_required`, which Clerk's `useReverification()` understands
+ * (https://clerk.com/docs/guides/secure/reverification).
+ */
+export function RequireReverification(reverification: Reverification) {
+  if (!validateReverificationConfig(reverification))
+    return complain("a reverification is 'strict_mfa', 'strict', 'moderate', 'lax', or { level, afterMinutes }");
+  return require({ refusal: 'reverification_required', reverification });
+}
+
+/** Refuses who acts as somebody else: 403 `impersonation_forbidden`. */
+export function ForbidImpersonation() {
+  return require({ refusal: 'impersonation_forbidden' });
+}
+
+/**
+ * Asks for this scope of a machine's token: else 403 `scope_required`. It judges no session, as the rules of sessions judge no
+ * machine: a route that takes both has both.
+ */
+export function RequireScope(scope: string) {
+  if (!SCOPE.test(scope)) return complain(`${scope} is no scope: one word, as projects:read`);
+  return require({ refusal: 'scope_required', scope });
 }
 
 /** All that is declared on the controller and on these methods of it. */
 export function rulesDeclaredOn(controller: { prototype: object }, methods: string[]): readonly Rule[] {
-  const onMethods = methods.map((name) => Reflect.getMetadata(RULES, controller.prototype, name) as Rules);
-  return [Reflect.getMetadata(RULES, controller) as Rules, ...onMethods].flatMap((rules) => rules ?? []);
+  const declared = declaredOn<readonly Rule[]>(RULES, controller, methods);
+  return [declared.controller, ...declared.methods].flatMap((rules) => rules ?? []);
 }
 
-/**
- * Adds to what is there, inherited or of another decorator: all rules hold. Kept by the name of the method, since the
- * function may yet be wrapped by other decorators, and a rule must not be lost with it.
- */
-function declare(rule: Rule): ClassDecorator & MethodDecorator {
+/** Adds to what is there, inherited or of another decorator: all rules hold. */
+function require(rule: Rule): ClassDecorator & MethodDecorator {
+  return declare(RULES, (before) => [rule, ...((before as readonly Rule[] | undefined) ?? [])]);
+}
+
+/** Stops the start, with the name of what was to be decorated. */
+function complain(about: string): ClassDecorator & MethodDecorator {
   return (target: object, name?: string | symbol) => {
-    if (name === undefined) Reflect.defineMetadata(RULES, [rule, ...rulesAt(target)], target);
-    else Reflect.defineMetadata(RULES, [rule, ...rulesAt(target, name)], target, name);
+    const place = name === undefined ? (target as { name: string }).name : `${target.constructor.name}.${String(name)}`;
+    throw new TypeError(`${place}: ${about}`);
   };
-}
-
-function rulesAt(target: object, name?: string | symbol): readonly Rule[] {
-  const rules: unknown =
-    name === undefined ? Reflect.getMetadata(RULES, target) : Reflect.getMetadata(RULES, target, name);
-  return (rules as Rules) ?? [];
 }

@@ -1,5 +1,4 @@
-import { activeOrganizationOf } from './active-organization.ts';
-import type { Claims } from './claims.ts';
+import type { Principal } from './principal.ts';
 import type { RevokedKind } from './revocation.entity.ts';
 
 /** What a revocation is known by. */
@@ -22,6 +21,7 @@ export class RevocationSet {
     user: new Map(),
     tenant: new Map(),
     membership: new Map(),
+    api_key: new Map(),
   };
 
   readonly #keptMs: number;
@@ -40,8 +40,8 @@ export class RevocationSet {
     return Object.values(this.#marks).reduce((sum, { size }) => sum + size, 0);
   }
 
-  refuses(claims: Claims): boolean {
-    return revocableOf(claims).some(({ kind, clerkId }) => this.#refuses(kind, clerkId, claims.iat));
+  refuses(principal: Principal): boolean {
+    return revocableOf(principal).some(({ kind, clerkId }) => this.#refuses(kind, clerkId, principal.issuedAt));
   }
 
   add(revocation: Revoked & { notBefore?: number | null; expiresAt?: Date }): void {
@@ -68,20 +68,21 @@ export class RevocationSet {
   }
 }
 
-/** All whose revocation refuses the token. */
-export function revocableOf(claims: Claims): Revoked[] {
-  const { sid, sub } = claims;
-  const own: Revoked[] = [
-    { kind: 'session', clerkId: sid },
-    { kind: 'user', clerkId: sub },
-  ];
-  const tenantId = activeOrganizationOf(claims)?.clerkId;
-  if (tenantId === undefined) return own;
-  return [
-    ...own,
-    { kind: 'tenant', clerkId: tenantId },
-    { kind: 'membership', clerkId: membershipKey({ userId: sub, tenantId }) },
-  ];
+/** All whose revocation refuses the caller. */
+export function revocableOf(principal: Principal): Revoked[] {
+  const { clerkUserId: userId, organization } = principal;
+  const revocable = ownOf(principal);
+  if (userId !== null) revocable.push({ kind: 'user', clerkId: userId });
+  if (!organization) return revocable;
+  const tenantId = organization.clerkId;
+  revocable.push({ kind: 'tenant', clerkId: tenantId });
+  if (userId !== null) revocable.push({ kind: 'membership', clerkId: membershipKey({ userId, tenantId }) });
+  return revocable;
+}
+
+function ownOf(principal: Principal): Revoked[] {
+  if (principal.tokenType === 'session_token') return [{ kind: 'session', clerkId: principal.sessionId }];
+  return principal.tokenType === 'api_key' ? [{ kind: 'api_key', clerkId: principal.id }] : [];
 }
 
 /** Neither id has a slash, and a key of the change log has no spaces within. */

@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** Whose tokens are refused: of a session, of a user, with a tenant active, or of a user with a tenant active. */
-export type RevokedKind = 'session' | 'user' | 'tenant' | 'membership';
+/** Whose tokens are refused: of a session, of a user, of a tenant, of a user in a tenant, or an API key. */
+export type RevokedKind = 'session' | 'user' | 'tenant' | 'membership' | 'api_key';
 
 const RevocationSchema = defineEntity({
   name: 'Revocation',

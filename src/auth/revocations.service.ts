@@ -4,7 +4,7 @@ import { clerkTimeSql } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeLog, DatabaseStartup, isDatabaseUnavailable, Pruning } from '../database/index.ts';
 import { Metrics } from '../http/index.ts';
-import type { Claims } from './claims.ts';
+import type { Principal } from './principal.ts';
 import { Revocation, type RevokedKind } from './revocation.entity.ts';
 import { membershipKey, RevocationSet, revocableOf } from './revocation-set.ts';
 
@@ -12,6 +12,8 @@ const TOPIC = 'revocation';
 /** No copy in memory is older than five minutes. */
 const RELOAD_MS = 4 * 60_000;
 const MAX_REMEMBERED = 500_000;
+/** An API key may live for ever, and its user's mark must outlive it. */
+const KEPT_OF_USER_S = 100 * 365 * 86_400;
 
 /**
  * Tokens that are refused although they are good: of sessions that ended, of tenants that are gone, and those issued before
@@ -51,14 +53,19 @@ export class Revocations implements BeforeApplicationShutdown {
   }
 
   /** Asked last of all, before the handler. */
-  isRefused(claims: Claims): boolean | Promise<boolean> {
-    if (this.#set.refuses(claims)) return true;
-    return this.changes.isCurrent && this.#isComplete ? false : this.#isRefusedInTable(claims);
+  isRefused(principal: Principal): boolean | Promise<boolean> {
+    if (this.#set.refuses(principal)) return true;
+    return this.changes.isCurrent && this.#isComplete ? false : this.#isRefusedInTable(principal);
   }
 
   /** Refuses every token of the session for ever. In the caller's transaction. */
   async revokeSession(em: EntityManager, sessionId: string): Promise<void> {
     await this.#record(em, 'session', sessionId, null);
+  }
+
+  /** Refuses the API key until no verdict of Clerk's from before can be alive, which then refuses it. In the caller's transaction. */
+  async revokeApiKey(em: EntityManager, keyId: string): Promise<void> {
+    await this.#record(em, 'api_key', keyId, null);
   }
 
   /**
@@ -89,17 +96,18 @@ export class Revocations implements BeforeApplicationShutdown {
   }
 
   async #record(em: EntityManager, kind: RevokedKind, clerkId: string, time: number | null): Promise<void> {
-    const [recorded] = await em.execute<{ not_before: string | null }[]>(RECORD, [kind, clerkId, time, this.#keptS]);
+    const keptS = kind === 'user' ? KEPT_OF_USER_S : this.#keptS;
+    const [recorded] = await em.execute<{ not_before: string | null }[]>(RECORD, [kind, clerkId, time, keptS]);
     if (!recorded) return;
     const notBefore = recorded.not_before === null ? null : Number(recorded.not_before);
     this.changes.record(em, TOPIC, RevocationSet.keyOf(kind, clerkId, notBefore), { urgent: true });
   }
 
-  async #isRefusedInTable(claims: Claims): Promise<boolean> {
+  async #isRefusedInTable(principal: Principal): Promise<boolean> {
     try {
-      const found = await this.em.fork().find(Revocation, { $or: revocableOf(claims) });
+      const found = await this.em.fork().find(Revocation, { $or: revocableOf(principal) });
       for (const revocation of found) this.#set.add(revocation);
-      return this.#set.refuses(claims);
+      return this.#set.refuses(principal);
     } catch (error) {
       if (!isDatabaseUnavailable(error) || !this.#isComplete || !this.changes.isRecent) throw error;
       return false;

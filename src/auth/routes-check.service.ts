@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService, HttpAdapterHost, MetadataScanner, Reflector } from '@nestjs/core';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
-import { Routes } from './routes.service.ts';
+import { isDecorated, Routes } from './routes.service.ts';
 
 /** Stops the start where a rule would be no more than decoration: on an open route, or without the guard that asks it. */
 @Injectable()
@@ -20,8 +20,7 @@ export class RoutesCheck implements OnModuleInit {
     for (const { metatype, instance } of this.discovery.getControllers())
       for (const handler of this.#handlersOf(instance as Record<string, object>)) {
         const controller = metatype as Type;
-        const { rules } = this.routes.of(controller, handler);
-        if (rules.length > 0 && !isGuarded)
+        if (isDecorated(this.routes.of(controller, handler)) && !isGuarded)
           throw new Error(`${controller.name} has rules that nobody asks: ClerkAuthGuard is not provided as APP_GUARD`);
       }
   }

@@ -1,13 +1,17 @@
 import { Injectable, type Type } from '@nestjs/common';
 import { MetadataScanner, Reflector } from '@nestjs/core';
 import { Public } from '../http/index.ts';
+import { acceptedOn, SESSIONS_ONLY } from './accepts.decorator.ts';
 import { rulesDeclaredOn } from './require.decorators.ts';
 import type { Rule } from './rules.ts';
+import type { TokenType } from './token-type.ts';
 
 /** What the decorators of a route and of its controller say together. */
 export interface Route {
   readonly isOpen: boolean;
   readonly rules: readonly Rule[];
+  /** The kinds of token that it takes. */
+  readonly accepts: readonly TokenType[];
 }
 
 /** Reads each route once: the walk over the metadata costs as much as all the rest of a known token. */
@@ -35,9 +39,23 @@ export class Routes {
     const names = this.scanner.getAllMethodNames(prototype).filter((name) => prototype[name] === handler);
     if (names.length === 0) throw new Error(`${controller.name} has a handler that is no method of its class`);
     const isOpen = this.reflector.getAllAndOverride(Public, [handler, controller]) ?? false;
-    const rules = rulesDeclaredOn(controller, names);
-    if (isOpen && rules.length > 0)
-      throw new Error(`${controller.name}.${names[0]} is @Public() and asks for a caller: ${rules[0]?.refusal}`);
-    return { isOpen, rules };
+    const route = { isOpen, rules: rulesDeclaredOn(controller, names), accepts: acceptedOn(controller, names) };
+    const contradiction = contradictionIn(route);
+    if (contradiction) throw new Error(`${controller.name}.${names[0]} ${contradiction}`);
+    return route;
   }
+}
+
+/** Whether decorators say anything that the guard must ask. */
+export function isDecorated({ rules, accepts }: Route): boolean {
+  return rules.length > 0 || accepts !== SESSIONS_ONLY;
+}
+
+function contradictionIn(route: Route): string | undefined {
+  const [rule] = route.rules;
+  if (route.isOpen && isDecorated(route)) return `is @Public() and asks for a caller: ${rule?.refusal ?? '@Accepts'}`;
+  const isScoped = route.rules.some(({ refusal }) => refusal === 'scope_required');
+  if (isScoped && route.accepts.every((type) => type === 'session_token'))
+    return '@RequireScope judges machines alone, and it takes none: add @Accepts';
+  return undefined;
 }

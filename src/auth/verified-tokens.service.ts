@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem, type ProblemCode } from '../http/index.ts';
 import { type Claims, isWithinTimes } from './claims.ts';
+import { SingleFlight } from './single-flight.ts';
 import { MAX_TOKEN_BYTES } from './token-form.ts';
 import { TokenVerifier } from './token-verifier.service.ts';
 import type { Verdict } from './verdict.ts';
@@ -20,7 +21,7 @@ const REFUSAL_TTL_MS = 10_000;
  */
 @Injectable()
 export class VerifiedTokens {
-  readonly #verifying = new Map<string, Promise<Verdict>>();
+  readonly #verifying = new SingleFlight<Verdict>();
   readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
   readonly #clockSkewMs: number;
 
@@ -49,15 +50,7 @@ export class VerifiedTokens {
   async #verdict(key: string, token: string): Promise<Verdict> {
     const refused = this.#refusals.get(key);
     if (refused) return { refused, final: true };
-    const running = this.#verifying.get(key);
-    if (running) return running;
-    const verifying = this.#verify(key, token);
-    this.#verifying.set(key, verifying);
-    try {
-      return await verifying;
-    } finally {
-      this.#verifying.delete(key);
-    }
+    return this.#verifying.run(key, () => this.#verify(key, token));
   }
 
   async #verify(key: string, token: string): Promise<Verdict> {

@@ -1,8 +1,19 @@
-import type { INestApplication } from '@nestjs/common';
-import { MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
+import type { INestApplication, Type } from '@nestjs/common';
+import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
-import { Public } from './public.decorator.ts';
+
+/** Who may call a route: the security requirements of OpenAPI, and the same for people. */
+export interface RouteDescription {
+  security: Record<string, string[]>[];
+  description: string;
+}
+
+/** What knows who may call; auth fills it. */
+export interface RouteDescriber {
+  readonly securitySchemes: Record<string, { type: 'http'; scheme: string; bearerFormat: string; description: string }>;
+  describe(controller: Type, handler: unknown): RouteDescription;
+}
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
@@ -23,53 +34,52 @@ const refusal = {
 };
 
 /** The OpenAPI 3.1 document of the routes; what every route has in common is derived, not written at each. */
-function openApiOf(app: INestApplication): OpenAPIObject {
+function openApiOf(app: INestApplication, describer: RouteDescriber): OpenAPIObject {
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Gatehouse')
     .setDescription('Refusals are application/problem+json (RFC 9457) with a stable `code`; see /problems/{code}.')
     .setVersion('1')
-    .addBearerAuth(
-      { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: "Clerk's session token" },
-      'session',
-    )
-    .addSecurityRequirements('session')
     .build();
   const document = SwaggerModule.createDocument(app, config, { operationIdFactory: operationId });
   const { $schema, ...problem } = z.toJSONSchema(ProblemDocument);
   document.components = {
     ...document.components,
     schemas: { ...document.components?.schemas, Problem: problem as object },
+    securitySchemes: describer.securitySchemes,
   };
-  const open = openOperations(app);
+  const descriptions = descriptionsOf(app, describer);
   for (const item of Object.values(document.paths))
     for (const operation of METHODS.flatMap((method) => item[method] ?? [])) {
+      const { security, description } = descriptions.get(operation.operationId ?? '') ?? {};
+      const descriptionLines = [operation.description, description].filter(Boolean);
+      Object.assign(operation, { security, description: descriptionLines.join('\n\n') || undefined });
       operation.responses = { ...operation.responses, default: refusal };
-      if (open.has(operation.operationId ?? '')) operation.security = [];
     }
   return document;
 }
 
 /** Serves the document at /openapi.json and a page to read it, from local files alone, at /docs. */
-export function serveDocs(app: INestApplication): void {
-  SwaggerModule.setup('docs', app, () => openApiOf(app), { jsonDocumentUrl: 'openapi.json', raw: ['json'] });
+export function serveDocs(app: INestApplication, describer: RouteDescriber): void {
+  SwaggerModule.setup('docs', app, () => openApiOf(app, describer), { jsonDocumentUrl: 'openapi.json', raw: ['json'] });
 }
 
 function operationId(controller: string, method: string): string {
   return `${controller}_${method}`;
 }
 
-function openOperations(app: INestApplication): Set<string> {
-  const [reflector, scanner] = [app.get(Reflector), new MetadataScanner()];
+/** By the id of the operation. */
+function descriptionsOf(app: INestApplication, describer: RouteDescriber): Map<string, RouteDescription> {
+  const scanner = new MetadataScanner();
   const controllers = [...app.get(ModulesContainer).values()].flatMap((module) => [...module.controllers.values()]);
-  const ids = controllers.flatMap(({ metatype }) => {
-    const { name, prototype } = metatype as { name: string; prototype: Record<string, () => unknown> };
-    const isOpen = (method: string) =>
-      reflector.getAllAndOverride(Public, [prototype[method] ?? metatype, metatype] as never);
+  const described = controllers.flatMap(({ metatype }) => {
+    const controller = metatype as Type<Record<string, object>>;
+    const prototype = controller.prototype as Record<string, object>;
+    const isRoute = (name: string) => Reflect.hasMetadata('path', prototype[name] ?? {});
     return scanner
       .getAllMethodNames(prototype)
-      .filter(isOpen)
-      .map((method) => operationId(name, method));
+      .filter(isRoute)
+      .map((name) => [operationId(controller.name, name), describer.describe(controller, prototype[name])] as const);
   });
-  return new Set(ids);
+  return new Map(described);
 }

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Patch, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import { CurrentPrincipal, type Principal } from '../auth/index.ts';
+import { CurrentPrincipal, claimedEntitlementsOf, type SessionPrincipal } from '../auth/index.ts';
 import { ActiveTenant, nameOfTenant, type TenantSnapshot } from '../tenants/index.ts';
 import { CurrentUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
 import { Me, MeChanges } from './me.schemas.ts';
@@ -13,7 +13,10 @@ export class MeController {
 
   @Get()
   @ApiOkResponse({ standardSchema: Me })
-  async show(@CurrentPrincipal() principal: Principal, @ActiveTenant() tenant: TenantSnapshot | null): Promise<Me> {
+  async show(
+    @CurrentPrincipal() principal: SessionPrincipal,
+    @ActiveTenant() tenant: TenantSnapshot | null,
+  ): Promise<Me> {
     return toMe(await this.users.findOrCreate(principal), tenant, principal);
   }
 
@@ -21,7 +24,7 @@ export class MeController {
   @ApiOkResponse({ standardSchema: Me })
   async change(
     @CurrentUser() user: User,
-    @CurrentPrincipal() principal: Principal,
+    @CurrentPrincipal() principal: SessionPrincipal,
     @ActiveTenant() tenant: TenantSnapshot | null,
     @Body({ schema: MeChanges }) changes: MeChanges,
   ): Promise<Me> {
@@ -29,12 +32,13 @@ export class MeController {
   }
 }
 
-function toMe({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: Principal): Me {
+function toMe({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: SessionPrincipal): Me {
+  const { plan, features } = claimedEntitlementsOf(principal);
   const { impersonatedBy } = principal;
-  return { user: row, tenant: toMeTenant(tenant, principal), plan: null, features: [], impersonatedBy };
+  return { user: row, tenant: toMeTenant(tenant, principal), plan, features: [...features], impersonatedBy };
 }
 
-function toMeTenant(tenant: TenantSnapshot | null, { organization }: Principal): Me['tenant'] {
+function toMeTenant(tenant: TenantSnapshot | null, { organization }: SessionPrincipal): Me['tenant'] {
   if (!tenant || !organization) return null;
   const { role, permissions } = organization;
   return { ...tenant.row, name: nameOfTenant(tenant.row), role, permissions: [...permissions] };

@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type Principal, Revocations } from '../auth/index.ts';
-import { ClerkId, type ClerkSession, ClerkSessions, clerkDeadline } from '../clerk/index.ts';
+import { Revocations, type SessionPrincipal } from '../auth/index.ts';
+import { ClerkId, type ClerkSession, ClerkSessions, clerkDeadline, dateOf } from '../clerk/index.ts';
 import { transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import type { Sessions } from './sessions.schemas.ts';
@@ -15,13 +15,13 @@ export class SessionsService {
     private readonly revocations: Revocations,
   ) {}
 
-  async list({ clerkUserId, sessionId }: Principal): Promise<Sessions> {
+  async list({ clerkUserId, sessionId }: SessionPrincipal): Promise<Sessions> {
     const sessions = await this.clerk.list(clerkUserId);
     return { data: sessions.map((session) => toView(session, sessionId)), nextCursor: null };
   }
 
   /** Throws `not_found` for a session that is not the caller's. One that has ended already stays so. */
-  async revoke({ clerkUserId }: Principal, id: string): Promise<void> {
+  async revoke({ clerkUserId }: SessionPrincipal, id: string): Promise<void> {
     const until = clerkDeadline();
     const session = ClerkId.safeParse(id).success ? await this.clerk.get(id, until) : undefined;
     if (session?.user_id !== clerkUserId) throw new Problem('not_found');
@@ -39,12 +39,8 @@ function toView(session: ClerkSession, currentId: string): Sessions['data'][numb
     browser: activity?.browser_name ?? null,
     city: activity?.city ?? null,
     country: activity?.country ?? null,
-    lastActiveAt: timeOf(session.last_active_at),
-    createdAt: timeOf(session.created_at),
-    expiresAt: timeOf(session.expire_at),
+    lastActiveAt: dateOf(session.last_active_at),
+    createdAt: dateOf(session.created_at),
+    expiresAt: dateOf(session.expire_at),
   };
-}
-
-function timeOf(ms: number | null | undefined): Date | null {
-  return ms ? new Date(ms) : null;
 }

@@ -13,13 +13,14 @@ import {
 } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { RequirePermission, RequireTenant } from '../auth/index.ts';
+import { Accepts, RequirePermission, RequireScope, RequireTenant } from '../auth/index.ts';
 import { IdPipe, type Page } from '../http/index.ts';
 import type { Project } from './project.entity.ts';
 import { NewProject, ProjectChanges, ProjectPage, ProjectsQuery, ProjectView } from './projects.schemas.ts';
 import { ProjectsService } from './projects.service.ts';
 
 @ApiTags('projects')
+@Accepts('session_token', 'api_key')
 @RequireTenant()
 @Controller('v1/projects')
 @SerializeOptions({ schema: ProjectView })
@@ -27,6 +28,7 @@ export class ProjectsController {
   constructor(private readonly projects: ProjectsService) {}
 
   @Get()
+  @RequireScope('projects:read')
   @ApiOkResponse({ standardSchema: ProjectPage })
   @SerializeOptions({ schema: ProjectPage })
   list(@Query({ schema: ProjectsQuery }) query: ProjectsQuery): Promise<Page<Project>> {
@@ -35,6 +37,7 @@ export class ProjectsController {
 
   @Post()
   @RequirePermission('org:projects:write')
+  @RequireScope('projects:write')
   @ApiCreatedResponse({ standardSchema: ProjectView })
   async create(
     @Body({ schema: NewProject }) body: NewProject,
@@ -46,6 +49,7 @@ export class ProjectsController {
   }
 
   @Get(':id')
+  @RequireScope('projects:read')
   @ApiOkResponse({ standardSchema: ProjectView })
   show(@Param('id', IdPipe) id: string): Promise<Project> {
     return this.projects.show(id);
@@ -53,6 +57,7 @@ export class ProjectsController {
 
   @Patch(':id')
   @RequirePermission('org:projects:write')
+  @RequireScope('projects:write')
   @ApiOkResponse({ standardSchema: ProjectView })
   change(@Param('id', IdPipe) id: string, @Body({ schema: ProjectChanges }) changes: ProjectChanges): Promise<Project> {
     return this.projects.change(id, changes);
@@ -61,6 +66,7 @@ export class ProjectsController {
   @Delete(':id')
   @HttpCode(204)
   @RequirePermission('org:projects:write')
+  @RequireScope('projects:write')
   @ApiNoContentResponse()
   delete(@Param('id', IdPipe) id: string): Promise<void> {
     return this.projects.delete(id);

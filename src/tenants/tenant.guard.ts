@@ -26,9 +26,9 @@ export class TenantGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const { principal } = request;
     if (!principal) return true;
-    const { row: user } = await this.users.findOrCreate(principal);
-    request.tenant = await this.tenants.activeOf(principal, user.id);
-    enterScope(this.em, { userId: user.id, tenantId: request.tenant?.row.id ?? null });
+    const userId = principal.clerkUserId === null ? null : (await this.users.findOrCreate(principal)).row.id;
+    request.tenant = await this.tenants.activeOf(principal, userId);
+    enterScope(this.em, { userId, tenantId: request.tenant?.row.id ?? null });
     return true;
   }
 }

@@ -1,6 +1,8 @@
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { EventTenants } from '../clerk/index.ts';
+import { ApiKeysController } from './api-keys.controller.ts';
+import { ApiKeysService } from './api-keys.service.ts';
 import { InvitationMirror } from './invitation-mirror.service.ts';
 import { InvitationsController } from './invitations.controller.ts';
 import { InvitationsService } from './invitations.service.ts';
@@ -19,10 +21,17 @@ import { TenantsService } from './tenants.service.ts';
 @Global()
 @Module({
   imports: [DiscoveryModule],
-  controllers: [TenantsController, MembersController, OwnMembershipsController, InvitationsController],
+  controllers: [
+    TenantsController,
+    MembersController,
+    OwnMembershipsController,
+    InvitationsController,
+    ApiKeysController,
+  ],
   providers: [
     MembersService,
     InvitationsService,
+    ApiKeysService,
     TenantChangesService,
     TenantMirror,
     MembershipMirror,

@@ -71,3 +71,17 @@ export const InvitationView = z
   })
   .meta({ id: 'Invitation' });
 export type InvitationView = z.input<typeof InvitationView>;
+
+export const ApiKeyView = z
+  .object({
+    id: z.string().meta({ description: "Clerk's" }),
+    name: z.string(),
+    description: z.string().nullable(),
+    scopes: z.array(z.string()),
+    createdBy: z.string().nullable().meta({ description: "Clerk's id of the user who made it" }),
+    lastUsedAt: Time.nullable(),
+    expiresAt: Time.nullable(),
+    createdAt: Time,
+  })
+  .meta({ id: 'ApiKey' });
+export type ApiKeyView = z.input<typeof ApiKeyView>;

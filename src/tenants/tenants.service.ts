@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import type { ActiveOrganization, Principal } from '../auth/index.ts';
+import type { Principal, SessionPrincipal } from '../auth/index.ts';
 import type { EventTenants } from '../clerk/index.ts';
 import { announceUpdates, asTenant, ChangeLog, Followed, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
@@ -13,7 +13,12 @@ import { loadMembership, loadTenant, type MembershipSnapshot, type TenantSnapsho
 const MAX_TENANTS = 10_000;
 const MAX_MEMBERSHIPS = 20_000;
 
-/** The organizations that are active in sessions: found or created, known from memory, with the caller's membership. */
+interface Ids {
+  userId: string | null;
+  tenantId: string;
+}
+
+/** The organizations of callers: found or created, known from memory, with the caller's membership. */
 @Injectable()
 export class TenantsService implements EventTenants {
   readonly #tenants: Followed<TenantSnapshot>;
@@ -33,14 +38,16 @@ export class TenantsService implements EventTenants {
   }
 
   /**
-   * The tenant that is active in the caller's session; null: none is. Tenant and membership are made at first sight. Throws
-   * `token_revoked` where either is over: a token outlives both by a minute.
+   * The tenant of the caller: active in the session, or whose API key it is; null: none. It is made at first sight, and so is
+   * the user's membership. Throws `token_revoked` where either is over: a token outlives both by a minute.
    */
-  async activeOf({ organization, claims }: Principal, userId: string): Promise<TenantSnapshot | null> {
+  async activeOf(principal: Principal, userId: string | null): Promise<TenantSnapshot | null> {
+    const { organization } = principal;
     if (!organization) return null;
     const tenant = (await this.#tenants.find(organization.clerkId)) ?? (await this.#meet(organization));
-    const ids = { userId, tenantId: tenant.row.id };
-    if (tenant.row.deletedAt || !(await this.#isMember(ids, { role: organization.role, issuedAt: claims.iat })))
+    if (tenant.row.deletedAt) throw new Problem('token_revoked');
+    const isPerson = principal.tokenType === 'session_token';
+    if (isPerson && !(await this.#isMember(principal, { userId, tenantId: tenant.row.id })))
       throw new Problem('token_revoked');
     return tenant;
   }
@@ -57,19 +64,19 @@ export class TenantsService implements EventTenants {
     return tenant?.id ?? null;
   }
 
-  async #meet(organization: ActiveOrganization): Promise<TenantSnapshot> {
+  async #meet(organization: { clerkId: string; slug: string | null }): Promise<TenantSnapshot> {
     await transaction(this.em.fork(), (em) => this.mirror.mirror(em, factsOfClaim(organization)));
     return this.reload(organization.clerkId);
   }
 
-  async #isMember(
-    ids: { userId: string; tenantId: string },
-    claimed: { role: string; issuedAt: number },
-  ): Promise<boolean> {
-    const key = keyOfMembership(ids);
+  async #isMember({ organization, issuedAt }: SessionPrincipal, ids: Ids): Promise<boolean> {
+    const { userId, tenantId } = ids;
+    if (!userId || !organization) return false;
+    const key = keyOfMembership({ userId, tenantId });
     const known = await this.#memberships.find(key);
     if (known && !known.isOver) return true;
-    await asTenant(this.em.fork(), ids.tenantId, (em) => this.memberships.meet(em, ids, claimed));
+    const claimed = { role: organization.role, issuedAt };
+    await asTenant(this.em.fork(), tenantId, (em) => this.memberships.meet(em, { userId, tenantId }, claimed));
     return (await this.#memberships.reload(key))?.isOver === false;
   }
 }

@@ -1,4 +1,4 @@
-import type { Claims } from '../auth/index.ts';
+import type { ClaimedUser } from '../auth/index.ts';
 import type { ClerkUser } from '../clerk/index.ts';
 import { storableText } from '../database/index.ts';
 
@@ -20,7 +20,7 @@ export interface UserFacts {
 }
 
 /** From a token: who it is, and the profile where the product's custom claims carry one. */
-export function factsOfClaims(claims: Claims): UserFacts {
+export function factsOfClaims(claims: ClaimedUser): UserFacts {
   return {
     clerkId: claims.sub,
     externalId: storableText(claims.external_id),

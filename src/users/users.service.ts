@@ -1,7 +1,7 @@
 import { EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { type Claims, type Principal, UserStates } from '../auth/index.ts';
+import { type ClaimedUser, claimedUserOf, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
 import { announceUpdates, ChangeLog, Followed, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
@@ -37,16 +37,22 @@ export class UsersService implements UserStates, BeforeApplicationShutdown {
     this.#snapshots = new Followed(changes, { topic: USER_CHANGED, max: MAX_SNAPSHOTS, load });
   }
 
-  isRefused(claims: Claims): boolean | Promise<boolean> {
-    const known = this.#snapshots.peek(claims.sub);
-    return known ? known.isRefused : this.#findOrCreate(claims).then(({ isRefused }) => isRefused);
+  isRefused(user: ClaimedUser): boolean | Promise<boolean> {
+    const known = this.#snapshots.peek(user.sub);
+    return known ? known.isRefused : this.#findOrCreate(user).then(({ isRefused }) => isRefused);
   }
 
-  /** The caller's row. A user whose token is refused stays refused, whatever the token says. */
-  async findOrCreate({ claims }: Principal): Promise<UserSnapshot> {
-    const snapshot = await this.#findOrCreate(claims);
+  /**
+   * The caller's row. A user whose token is refused stays refused, whatever the token says. Throws `token_type_not_accepted`
+   * for a machine that calls for no user.
+   */
+  async findOrCreate(principal: Principal): Promise<UserSnapshot> {
+    const user = claimedUserOf(principal);
+    if (!user)
+      throw new Problem('token_type_not_accepted', { detail: 'The route needs a user, and the token is of none.' });
+    const snapshot = await this.#findOrCreate(user);
     if (snapshot.isRefused) throw new Problem('token_revoked');
-    if (snapshot.isIncomplete) this.#completeLater(claims.sub);
+    if (snapshot.isIncomplete) this.#completeLater(user.sub);
     return snapshot;
   }
 
@@ -65,20 +71,20 @@ export class UsersService implements UserStates, BeforeApplicationShutdown {
     await Promise.all(this.#completing);
   }
 
-  async #findOrCreate(claims: Claims): Promise<UserSnapshot> {
-    return (await this.#snapshots.find(claims.sub)) ?? this.#create(claims);
+  async #findOrCreate(user: ClaimedUser): Promise<UserSnapshot> {
+    return (await this.#snapshots.find(user.sub)) ?? this.#create(user);
   }
 
   /** One creation for all requests of a new user: so Clerk is asked once. */
-  async #create(claims: Claims): Promise<UserSnapshot> {
-    const running = this.#creating.get(claims.sub) ?? this.#firstSight(factsOfClaims(claims));
-    this.#creating.set(claims.sub, running);
+  async #create(user: ClaimedUser): Promise<UserSnapshot> {
+    const running = this.#creating.get(user.sub) ?? this.#firstSight(factsOfClaims(user));
+    this.#creating.set(user.sub, running);
     try {
       await running;
     } finally {
-      if (this.#creating.get(claims.sub) === running) this.#creating.delete(claims.sub);
+      if (this.#creating.get(user.sub) === running) this.#creating.delete(user.sub);
     }
-    return (await this.#snapshots.find(claims.sub)) ?? this.#reload(claims.sub);
+    return (await this.#snapshots.find(user.sub)) ?? this.#reload(user.sub);
   }
 
   /** A token outlives its user by a minute: one that Clerk does not know any more is not made. */

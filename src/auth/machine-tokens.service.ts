@@ -1,0 +1,110 @@
+import { hash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { Problem, type ProblemCode, retryAfter } from '../http/index.ts';
+import { isFresh, isServable, type MachineVerdict, verdictOf } from './machine-verdict.ts';
+import { MachineVerifier } from './machine-verifier.service.ts';
+import { Newcomers } from './newcomers.service.ts';
+import type { MachinePrincipal } from './principal.ts';
+import { SharedVerdicts } from './shared-verdicts.service.ts';
+import { SingleFlight } from './single-flight.ts';
+import type { MachineTokenType } from './token-type.ts';
+import { type Refusal, refuse } from './verdict.ts';
+import { VerificationKeys } from './verification-keys.service.ts';
+
+const MAX_KNOWN = 10_000;
+const MAX_REFUSALS = 1000;
+const REFUSAL_TTL_MS = 10_000;
+
+/** A token as it came, with its SHA-256 and from where. */
+interface Presented {
+  type: MachineTokenType;
+  token: string;
+  key: string;
+  address: string;
+}
+
+/**
+ * Whose a machine's token is. Clerk is asked once a minute for all who bring it, here and in the processes that share a
+ * Redis; a token that nobody verified yet waits for its turn, so that made-up ones cost who has one nothing.
+ */
+@Injectable()
+export class MachineTokens {
+  /** What was good when it was last asked for, fresh or not: who is in it is no newcomer. */
+  readonly #known = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
+  readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
+  readonly #learning = new SingleFlight<MachineVerdict>();
+
+  constructor(
+    private readonly verifier: MachineVerifier,
+    private readonly newcomers: Newcomers,
+    private readonly shared: SharedVerdicts,
+    keys: VerificationKeys,
+  ) {
+    keys.onRemoved(() => this.#known.clear());
+  }
+
+  /** Throws the Problem that refuses the token; `address` is who sent it. */
+  async principalOf(type: MachineTokenType, token: string, address: string): Promise<MachinePrincipal> {
+    const key = hash('sha256', token, 'base64url');
+    const known = this.#known.get(key);
+    if (known && isFresh(known)) return known.principal;
+    const refused = this.#refusals.get(key);
+    if (refused) throw new Problem(refused);
+    const { principal } = await this.#learning.run(key, () => this.#learn({ type, token, key, address }, known));
+    return principal;
+  }
+
+  async #learn(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
+    const { token, address } = presented;
+    if (!this.verifier.isWellFormed(token)) throw this.#refuse(presented, refuse('token_invalid'));
+    if (this.verifier.isOpaque(token)) return this.#learnTogether(presented, known);
+    if (!known) this.newcomers.admit(address);
+    return this.#ask(presented, known);
+  }
+
+  /** With the processes that share a Redis: one call to Clerk for all. */
+  async #learnTogether(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
+    const { key, address } = presented;
+    const good = (await this.shared.find(key)) ?? known;
+    if (good && isFresh(good)) return this.#remember(key, good);
+    if (!good) this.newcomers.admitToClerk(address);
+    const told = await this.shared.claim(key);
+    if (told) return this.#remember(key, told);
+    try {
+      const verdict = await this.#ask(presented, good);
+      await this.shared.keep(key, verdict);
+      return verdict;
+    } finally {
+      await this.shared.release(key);
+    }
+  }
+
+  /** A verdict that was good serves longer only where nobody could say that it is not. */
+  async #ask(presented: Presented, good: MachineVerdict | undefined): Promise<MachineVerdict> {
+    const askedAt = Date.now();
+    const answer = await this.verifier.verify(presented.type, presented.token);
+    if (answer === 'away') {
+      if (good && isServable(good)) return good;
+      throw new Problem('unavailable');
+    }
+    if ('busyMs' in answer) throw new Problem('unavailable', { headers: retryAfter(answer.busyMs) });
+    if ('refused' in answer) {
+      if (good) await this.shared.forget(presented.key);
+      throw this.#refuse(presented, answer);
+    }
+    return this.#remember(presented.key, verdictOf(presented.type, answer.token, askedAt));
+  }
+
+  #remember(key: string, verdict: MachineVerdict): MachineVerdict {
+    this.#known.set(key, verdict);
+    return verdict;
+  }
+
+  #refuse({ key, address }: Presented, { refused, final }: Refusal): Problem {
+    this.#known.delete(key);
+    if (final) this.#refusals.set(key, refused);
+    if (final) this.newcomers.failed(address);
+    return new Problem(refused);
+  }
+}

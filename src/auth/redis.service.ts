@@ -1,0 +1,65 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { createClient } from '@redis/client';
+import { ConsecutiveBreaker, circuitBreaker, handleAll, TimeoutStrategy, timeout, wrap } from 'cockatiel';
+import { SETTINGS, type Settings } from '../config/index.ts';
+
+const CONNECT_TIMEOUT_MS = 1000;
+const RECONNECT_MS = 1000;
+/** Longer than this it would be no help. */
+const TIMEOUT_MS = 200;
+const FAILURES_TO_OPEN = 3;
+const RETRY_AFTER_MS = 2000;
+
+type Client = ReturnType<typeof createClient>;
+
+/** What processes share where REDIS_URL is set: a help that may be away at any time, and never an authority. */
+@Injectable()
+export class Redis implements OnModuleInit, OnApplicationShutdown {
+  readonly #logger = new Logger(Redis.name);
+  readonly #client: Client | undefined;
+  #isAway = false;
+  readonly #calls = wrap(
+    circuitBreaker(handleAll, { halfOpenAfter: RETRY_AFTER_MS, breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN) }),
+    // the client ends a command that waits to be sent, not one that waits for its answer
+    timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive),
+  );
+
+  constructor(@Inject(SETTINGS) { redisUrl: url }: Settings) {
+    if (url === undefined) return;
+    const socket = { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: RECONNECT_MS };
+    this.#client = createClient({ url, socket, disableOfflineQueue: true });
+    this.#client.on('error', (error: Error) => this.#noticeAway(error));
+    this.#client.on('ready', () => this.#noticeBack());
+  }
+
+  /** Nobody waits for it; it connects again by itself. */
+  onModuleInit(): void {
+    this.#client?.connect().catch((error: Error) => this.#noticeAway(error));
+  }
+
+  onApplicationShutdown(): void {
+    if (this.#client?.isOpen) this.#client.destroy();
+  }
+
+  /** What the work gives; undefined where there is no Redis, or it does not answer at once. */
+  async ask<T>(work: (client: Client) => Promise<T>): Promise<T | undefined> {
+    const client = this.#client;
+    if (!client?.isReady) return undefined;
+    try {
+      return await this.#calls.execute(() => work(client));
+    } catch (error) {
+      this.#noticeAway(error as Error);
+      return undefined;
+    }
+  }
+
+  #noticeAway(error: Error): void {
+    if (!this.#isAway) this.#logger.warn(`Redis does not answer, each process is on its own: ${error.message}`);
+    this.#isAway = true;
+  }
+
+  #noticeBack(): void {
+    if (this.#isAway) this.#logger.log('Redis answers again');
+    this.#isAway = false;
+  }
+}

@@ -1,0 +1,41 @@
+import { parseObject } from './jws.ts';
+
+/** The kinds of token that Clerk makes, by its own names (https://clerk.com/docs/reference/backend/authenticate-request). */
+export const TOKEN_TYPES = ['session_token', 'api_key', 'm2m_token', 'oauth_token'] as const;
+
+export type TokenType = (typeof TOKEN_TYPES)[number];
+export type MachineTokenType = Exclude<TokenType, 'session_token'>;
+
+const PREFIXES: readonly [prefix: string, type: MachineTokenType][] = [
+  ['ak_', 'api_key'],
+  ['mt_', 'm2m_token'],
+  ['oat_', 'oauth_token'],
+];
+/** Of a JWT that is an access token (RFC 9068, section 2.1). */
+const OAUTH_TYPES = ['at+jwt', 'application/at+jwt'];
+const MACHINE = 'mch_';
+
+/**
+ * What kind of token it is by its looks alone, which prove nothing. A JWT is looked into only where the route takes one of a
+ * machine: whatever else it is counts as a session token.
+ */
+export function tokenTypeOf(token: string, accepted: readonly TokenType[]): TokenType {
+  const known = machineTypeOf(token);
+  if (known) return known;
+  if (accepted.includes('oauth_token') && isOAuthType(part(token, 0)?.typ)) return 'oauth_token';
+  if (accepted.includes('m2m_token') && String(part(token, 1)?.sub).startsWith(MACHINE)) return 'm2m_token';
+  return 'session_token';
+}
+
+/** By the prefix of a machine token that is no JWT. */
+export function machineTypeOf(token: string): MachineTokenType | undefined {
+  return PREFIXES.find(([prefix]) => token.startsWith(prefix))?.[1];
+}
+
+export function isOAuthType(typ: unknown): boolean {
+  return typeof typ === 'string' && OAUTH_TYPES.includes(typ.toLowerCase());
+}
+
+function part(token: string, index: number): Record<string, unknown> | undefined {
+  return parseObject(Buffer.from(token.split('.', 3)[index] ?? '', 'base64url'));
+}
