@@ -124,8 +124,6 @@ describe('the local Clerk', () => {
     ['GET', '/v1/organization_roles'],
     ['POST', '/v1/organizations/org_x/domains'],
     ['GET', '/v1/users/count/more'],
-    ['POST', '/api_keys/verify'],
-    ['POST', '/m2m_tokens/verify'],
     ['GET', '/nothing/here'],
     ['DELETE', '/local/people'],
     ['GET', '/local/tokens'],

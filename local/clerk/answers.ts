@@ -28,6 +28,9 @@ export const notFound = (message = 'not found', meta?: object) => new Refusal(40
 export const unprocessable = (code: string, parameter: string, message: string) =>
   new Refusal(422, code, message, { param_name: parameter });
 
+export const keyInvalid = (message = 'The provided Clerk Secret Key is invalid.') =>
+  new Refusal(401, 'clerk_key_invalid', message);
+
 export const notImplemented = (what: string) => new Refusal(501, 'not_implemented', `The local Clerk has no ${what}`);
 
 export const ok = (body: unknown): Answer => ({ status: 200, body });

@@ -1,18 +1,30 @@
 import type { IncomingMessage } from 'node:http';
-import { type Answer, notImplemented, ok, Refusal, same } from './answers.ts';
+import { type Answer, keyInvalid, notImplemented, ok, same } from './answers.ts';
+import type { ApiKeys } from './api-keys.ts';
 import type { Directory } from './directory.ts';
 import { invitationRoutes } from './invitation-routes.ts';
+import type { MachineTokens } from './machine-tokens.ts';
 import { membershipRoutes } from './membership-routes.ts';
+import type { OAuthTokens } from './oauth-tokens.ts';
 import { organizationRoutes } from './organization-routes.ts';
 import { windowOf } from './query.ts';
 import { Routes } from './routes.ts';
 import type { SigningKey } from './signing-key.ts';
+import { apiKeyRoutes, machineTokenRoutes, oauthTokenRoutes } from './token-routes.ts';
 import { userRoutes } from './user-routes.ts';
+
+/** What the SDK asks for without `/v1`. */
+const UNVERSIONED = /^\/(api_keys|m2m_tokens|oauth_applications\/access_tokens)(\/|$)/;
 
 interface Instance {
   secretKey: string;
+  machineSecretKey: string;
+  machineId: string;
   instanceId: string;
   directory: Directory;
+  apiKeys: ApiKeys;
+  machineTokens: MachineTokens;
+  oauthTokens: OAuthTokens;
   options: { key: SigningKey };
 }
 
@@ -20,9 +32,11 @@ interface Instance {
 export class BackendApi {
   readonly #instance: Instance;
   readonly #routes: Routes;
+  /** With the secret key of the machine. */
+  readonly #machineRoutes: Routes;
 
   constructor(instance: Instance) {
-    const { directory } = instance;
+    const { directory, machineTokens } = instance;
     this.#instance = instance;
     this.#routes = new Routes({
       'GET jwks': () => ok({ keys: [instance.options.key.jwk] }),
@@ -31,16 +45,27 @@ export class BackendApi {
       ...organizationRoutes(directory.organizations),
       ...membershipRoutes(directory.organizations),
       ...invitationRoutes(directory.organizations),
+      ...apiKeyRoutes(instance.apiKeys),
+      ...machineTokenRoutes(machineTokens),
+      ...oauthTokenRoutes(instance.oauthTokens),
       'GET sessions': ({ query }) => ok(this.#listSessions(query)),
       'GET sessions/:id': ({ id }) => ok(directory.session(id)),
       'POST sessions/:id/revoke': ({ id }) => ok(directory.endSession(id)),
     });
+    this.#machineRoutes = new Routes(machineTokenRoutes(machineTokens, instance.machineId));
+  }
+
+  serves({ pathname }: URL): boolean {
+    return pathname.startsWith('/v1/') || UNVERSIONED.test(pathname);
   }
 
   answer(request: IncomingMessage, url: URL): Answer | Promise<Answer> {
-    if (!same(request.headers.authorization, `Bearer ${this.#instance.secretKey}`))
-      throw new Refusal(401, 'clerk_key_invalid', 'The provided Clerk Secret Key is invalid.');
-    const answer = this.#routes.answer(request, url, '/v1/');
+    const { secretKey, machineSecretKey } = this.#instance;
+    const prefix = url.pathname.startsWith('/v1/') ? '/v1/' : '/';
+    const isFrom = (key: string) => same(request.headers.authorization, `Bearer ${key}`);
+    const asMachine = isFrom(machineSecretKey) ? this.#machineRoutes.answer(request, url, prefix) : undefined;
+    if (!asMachine && !isFrom(secretKey)) throw keyInvalid();
+    const answer = asMachine ?? this.#routes.answer(request, url, prefix);
     if (!answer) throw notImplemented(`${request.method} ${url.pathname}`);
     return answer;
   }

@@ -5,12 +5,18 @@ export type Form = Record<string, unknown>;
 interface Values {
   text: string;
   name: string;
+  /** A name of at least three characters. */
+  title: string;
+  /** May be empty. */
+  remark: string;
+  texts: string[];
   slug: string;
   email: string;
   switch: boolean;
   metadata: object;
   count: number;
   days: number;
+  seconds: number;
   /** Of RFC 3339; becomes milliseconds. */
   time: number;
 }
@@ -22,17 +28,22 @@ type Said<K extends Kinds, Required extends keyof K> = { [Name in Required]: Val
 };
 
 const MAX_NAME_LENGTH = 256;
+const MAX_REMARK_LENGTH = 255;
 const MAX_DAYS = 365;
 
 const IS: Record<Kind, (value: unknown) => boolean> = {
   text: isText,
   name: (value) => isText(value) && value.length <= MAX_NAME_LENGTH,
+  title: (value) => isText(value) && /^\S.+\S$/.test(value),
+  remark: (value) => typeof value === 'string' && value.length <= MAX_REMARK_LENGTH,
+  texts: (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
   slug: (value) => isText(value) && /^[a-z0-9-]+$/.test(value),
   email: (value) => isText(value) && /^[^@\s]+@[^@\s]+$/.test(value),
   switch: (value) => typeof value === 'boolean',
   metadata: (value) => typeof value === 'object' && !Array.isArray(value),
   count: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
   days: (value) => Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= MAX_DAYS,
+  seconds: (value) => Number.isFinite(value) && Number(value) > 0,
   time: (value) => isText(value) && !Number.isNaN(Date.parse(value)),
 };
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Answer, notFound, notImplemented, ok, Refusal, readBody, readJson, same } from './answers.ts';
+import type { ApiKeys } from './api-keys.ts';
 import type { Directory } from './directory.ts';
 import { eventRequest } from './event-request.ts';
 import type { Events } from './events.ts';
@@ -8,11 +9,13 @@ import { membershipRoutes } from './membership-routes.ts';
 import { acceptingUser } from './organization-form.ts';
 import { organizationRoutes } from './organization-routes.ts';
 import { type Call, Routes } from './routes.ts';
+import { newApiKey } from './token-form.ts';
 import { userRoutes } from './user-routes.ts';
 
 interface Clerk {
   pageSecret: string;
   directory: Directory;
+  apiKeys: ApiKeys;
   events: Events;
   options: { origin: string };
   mint(userId: string, organizationId?: string, sessionId?: string): string;
@@ -24,11 +27,12 @@ export class LocalApi {
   readonly #routes: Routes;
 
   constructor(clerk: Clerk) {
-    const { directory, events } = clerk;
+    const { directory, events, apiKeys } = clerk;
     this.#clerk = clerk;
     this.#routes = new Routes({
       'GET people': () => ok(this.#people()),
       'POST tokens': async ({ request }) => ok(this.#token(new URLSearchParams(await readBody(request)))),
+      'POST api-keys': async ({ request }) => ok(apiKeys.create(newApiKey(await readJson(request)))),
       'GET events': () => ok(events.list()),
       'POST events': async ({ request }) => ok(this.#send(await readJson(request))),
       'POST users/:id/sign-out': ({ id }) => ok(directory.signOutEverywhere(directory.user(id).id)),

@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, answerOf, notImplemented, ok, Refusal, send } from './answers.ts';
+import { type Answer, answerOf, Refusal, send } from './answers.ts';
+import { ApiKeys } from './api-keys.ts';
 import { BackendApi } from './backend-api.ts';
 import { Directory } from './directory.ts';
 import { Events } from './events.ts';
+import { newId, newSecret } from './ids.ts';
 import { LocalApi } from './local-api.ts';
+import { MachineTokens } from './machine-tokens.ts';
+import { OAuthTokens } from './oauth-tokens.ts';
 import type { Organizations } from './organizations.ts';
+import { pageFile } from './page-file.ts';
 import type { LocalUser, SeededOrganization } from './people.ts';
 import { mintToken } from './session-token.ts';
 import type { SigningKey } from './signing-key.ts';
 import { createWebhookSecret } from './webhook-secret.ts';
-
-const PAGE = ['page.html', 'page.js', 'page-parts.js', 'page-organizations.js'];
 
 export interface LocalClerkOptions {
   /** Where it is reached, `http://127.0.0.1:PORT`; also the issuer of its tokens. */
@@ -34,6 +36,9 @@ export interface LocalClerkOptions {
  */
 export class LocalClerk {
   readonly secretKey = `sk_test_${randomBytes(24).toString('base64url')}`;
+  /** The one machine that it knows. */
+  readonly machineId = newId('mch');
+  readonly machineSecretKey = newSecret('ak');
   /** From the link that is printed at the start; opens what shows a token or changes something. */
   readonly pageSecret = randomBytes(24).toString('base64url');
   readonly publishableKey: string;
@@ -42,6 +47,9 @@ export class LocalClerk {
   readonly events: Events;
   /** The users and their sessions, and what can be done to them. */
   readonly directory: Directory;
+  readonly apiKeys: ApiKeys;
+  readonly machineTokens: MachineTokens;
+  readonly oauthTokens = new OAuthTokens();
   readonly options: LocalClerkOptions;
   readonly #host: string;
   readonly #backendApi: BackendApi;
@@ -59,11 +67,9 @@ export class LocalClerk {
       retryMs: options.retryMs,
     });
     this.events.url = options.webhookUrl;
-    this.directory = new Directory(
-      options.users,
-      options.organizations,
-      (type, data) => void this.events.send(type, data),
-    );
+    this.directory = new Directory(options.users, options.organizations, (type, data) => this.#tell(type, data));
+    this.apiKeys = new ApiKeys(this.directory);
+    this.machineTokens = new MachineTokens(this);
     this.#backendApi = new BackendApi(this);
     this.#localApi = new LocalApi(this);
   }
@@ -96,17 +102,16 @@ export class LocalClerk {
     this.events.close();
   }
 
+  #tell(type: string, data: object): void {
+    if (/^(user|organization)\.deleted$/.test(type)) this.apiKeys.revokeAllOf((data as { id: string }).id);
+    this.events.send(type, data);
+  }
+
   #answer(request: IncomingMessage): Answer | Promise<Answer> {
     const url = new URL(request.url ?? '/', this.options.origin);
     if (request.headers.host !== this.#host) throw new Refusal(421, 'host_invalid', 'Unknown host');
-    if (url.pathname.startsWith('/v1/')) return this.#backendApi.answer(request, url);
+    if (this.#backendApi.serves(url)) return this.#backendApi.answer(request, url);
     if (url.pathname.startsWith('/local/')) return this.#localApi.answer(request, url);
-    return page(request.method, url.pathname);
+    return pageFile(request.method, url.pathname);
   }
-}
-
-function page(method: string | undefined, path: string): Answer {
-  const file = PAGE.find((name) => path === (name === 'page.html' ? '/' : `/${name}`));
-  if (!file) throw notImplemented(`${method} ${path}`);
-  return ok(readFileSync(new URL(file, import.meta.url)));
 }

@@ -17,10 +17,10 @@ export function pageOf(query: URLSearchParams, orders: Order[] = ['created_at'])
   return { order, descending: sign === '-', ...windowOf(query) };
 }
 
-export function windowOf(query: URLSearchParams): Pick<Page, 'limit' | 'offset'> {
+export function windowOf(query: URLSearchParams, maxLimit = MAX_LIMIT): Pick<Page, 'limit' | 'offset'> {
   const [limit, offset] = [integerOf(query, 'limit') ?? DEFAULT_LIMIT, integerOf(query, 'offset') ?? 0];
-  if (limit < 1 || limit > MAX_LIMIT)
-    throw unprocessable('form_param_value_invalid', 'limit', `limit must be from 1 to ${MAX_LIMIT}`);
+  if (limit < 1 || limit > maxLimit)
+    throw unprocessable('form_param_value_invalid', 'limit', `limit must be from 1 to ${maxLimit}`);
   return { limit, offset };
 }
 

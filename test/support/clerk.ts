@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'svix';
+import { Refusal } from '../../local/clerk/answers.ts';
+import type { ApiKeys } from '../../local/clerk/api-keys.ts';
 import type { Directory } from '../../local/clerk/directory.ts';
 import { type ClerkEvent, type Events, eventOf } from '../../local/clerk/events.ts';
 import { newId } from '../../local/clerk/ids.ts';
 import { LocalClerk } from '../../local/clerk/local-clerk.ts';
+import { aMachineToken, MACHINE_JWT, machineClaims } from '../../local/clerk/machine-token.ts';
+import type { MachineTokens } from '../../local/clerk/machine-tokens.ts';
 import { aMembership, type LocalMembership } from '../../local/clerk/membership.ts';
+import { anOAuthToken, OAUTH_JWT, type OAuthTokens, oauthClaims } from '../../local/clerk/oauth-tokens.ts';
 import { anOrganization, type LocalOrganization, type OrganizationFacts } from '../../local/clerk/organization.ts';
 import type { Organizations } from '../../local/clerk/organizations.ts';
 import { type LocalUser, localUser } from '../../local/clerk/people.ts';
@@ -18,8 +23,17 @@ import { signed } from '../../local/clerk/webhook-sender.ts';
 import { onClose } from './closing.ts';
 import { type Answer, call } from './http.ts';
 
-/** How the network to Clerk behaves. */
-type Behaviour = 'answers' | 'fails' | 'hangs' | 'refuses';
+/** How Clerk and the network to it behave; busy, it answers 429. */
+type Behaviour = 'answers' | 'busy' | 'fails' | 'hangs' | 'refuses';
+
+const RETRY_AFTER_S = '7';
+
+/** What the tokens of machines have in common. */
+interface TokenFacts {
+  subject?: string;
+  scopes?: string[];
+  secondsUntilExpiration?: number;
+}
 
 interface DeliveryFacts {
   /** The `svix-id`. */
@@ -35,6 +49,8 @@ interface DeliveryFacts {
 export class TestClerk {
   readonly key: SigningKey = createSigningKey();
   readonly calls: string[] = [];
+  /** Of the next answers, in Clerk's shape of an error, before it behaves; 429 with a `retry-after` of 7 seconds. */
+  statuses: number[] = [];
   behaviour: Behaviour = 'answers';
   #clerk!: LocalClerk;
   #server: Server | undefined;
@@ -56,6 +72,15 @@ export class TestClerk {
     };
   }
 
+  /** As a production instance, whose limits are higher. */
+  get productionEnv(): Record<string, string> {
+    return { ...this.env, CLERK_SECRET_KEY: this.#liveKey };
+  }
+
+  get #liveKey(): string {
+    return this.#clerk.secretKey.replace('sk_test_', 'sk_live_');
+  }
+
   get webhookSecret(): string {
     return this.#clerk.webhookSecret;
   }
@@ -72,6 +97,27 @@ export class TestClerk {
   /** The organizations, who is in them or invited, and what can be done about it; told to who `deliverEventsTo`. */
   get organizations(): Organizations {
     return this.#clerk.organizations;
+  }
+
+  get machineId(): string {
+    return this.#clerk.machineId;
+  }
+
+  get machineSecretKey(): string {
+    return this.#clerk.machineSecretKey;
+  }
+
+  /** What can be done to a key: `revoke(id)`, `expire(id)`, `remove(id)`; so with the tokens below. */
+  get apiKeys(): ApiKeys {
+    return this.#clerk.apiKeys;
+  }
+
+  get machineTokens(): MachineTokens {
+    return this.#clerk.machineTokens;
+  }
+
+  get oauthTokens(): OAuthTokens {
+    return this.#clerk.oauthTokens;
   }
 
   /** What is on its way because something changed. */
@@ -180,10 +226,51 @@ export class TestClerk {
     return signToken(key, { ...usual, ...claims }, header);
   }
 
+  /** An API key that Clerk knows, by default of a new user. */
+  anApiKey({ subject = this.aUser().id, ...facts }: TokenFacts & { claims?: object } = {}) {
+    const seconds = facts.secondsUntilExpiration;
+    return this.apiKeys.create({ name: 'A key', subject, ...facts, seconds_until_expiration: seconds });
+  }
+
+  /** An M2M token that Clerk knows, unless it is a JWT, by default from and for `machineId`. */
+  anM2MToken({ format, ...facts }: TokenFacts & { claims?: object; format?: 'opaque' | 'jwt' } = {}) {
+    const seconds = facts.secondsUntilExpiration;
+    return this.machineTokens.create({ ...facts, token_format: format, seconds_until_expiration: seconds });
+  }
+
+  /** An OAuth access token that Clerk knows, by default of a new user. */
+  anOAuthToken({ subject = this.aUser().id, ...facts }: TokenFacts = {}) {
+    return this.oauthTokens.create({ ...facts, subject, seconds_until_expiration: facts.secondsUntilExpiration });
+  }
+
+  /** The JWT of a machine, by default from and for `machineId`, with claims and header laid over. */
+  anM2MJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
+    const usual = machineClaims(this.origin, aMachineToken({ subject: this.machineId, scopes: [this.machineId] }));
+    return signToken(this.key, { ...usual, ...claims }, { ...MACHINE_JWT, ...header });
+  }
+
+  /** The JWT of an OAuth application, by default for a new user, with claims and header laid over. */
+  anOAuthJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
+    const subject = 'sub' in claims ? '' : this.aUser().id;
+    const usual = oauthClaims(this.origin, anOAuthToken({ subject }));
+    return signToken(this.key, { ...usual, ...claims }, { ...OAUTH_JWT, ...header });
+  }
+
   #respond(request: IncomingMessage, response: ServerResponse): void {
     this.calls.push(request.url ?? '');
-    if (this.behaviour === 'answers') this.#clerk.handle(request, response);
+    const { headers } = request;
+    if (headers.authorization === `Bearer ${this.#liveKey}`) headers.authorization = `Bearer ${this.#clerk.secretKey}`;
+    const status = this.statuses.shift() ?? (this.behaviour === 'busy' ? 429 : undefined);
+    if (status) refuse(response, status);
+    else if (this.behaviour === 'answers') this.#clerk.handle(request, response);
     else if (this.behaviour === 'fails') response.writeHead(500).end('upstream error');
     else if (this.behaviour === 'refuses') request.socket.destroy();
   }
+}
+
+function refuse(response: ServerResponse, status: number): void {
+  const isBusy = status === 429;
+  const { body } = new Refusal(status, isBusy ? 'too_many_requests' : 'unexpected', `Clerk answers ${status}`);
+  const headers = { 'content-type': 'application/json', ...(isBusy && { 'retry-after': RETRY_AFTER_S }) };
+  response.writeHead(status, headers).end(JSON.stringify(body));
 }
