@@ -1,0 +1,396 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { createSigningKey } from '../local/clerk/signing-key.ts';
+import type { TestApp } from './support/app.ts';
+import { TestClerk } from './support/clerk.ts';
+import { anAddress, seen, startWithMachines } from './support/machines.ts';
+
+const OK = [200, undefined];
+const REVOKED = [401, 'token_revoked'];
+const EXPIRED = [401, 'token_expired'];
+const INVALID = [401, 'token_invalid'];
+const NOT_ACCEPTED = [403, 'token_type_not_accepted'];
+const BUSY = [429, 'rate_limited'];
+const AWAY = [503, 'unavailable'];
+
+let clerk: TestClerk;
+let app: TestApp;
+
+beforeAll(async () => {
+  clerk = await TestClerk.start();
+  app = await startWithMachines(clerk);
+});
+
+beforeEach(() => {
+  clerk.behaviour = 'answers';
+});
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+const random = () => randomBytes(16).toString('hex');
+const junk = () => `ak_${random()}`;
+const verifications = () => clerk.calls.filter((path) => path.endsWith('/verify')).length;
+const secondsFromNow = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
+
+/** The clock of this process is ahead from now on. */
+function goAhead(milliseconds: number): void {
+  const { now } = Date;
+  const before = jest.isMockFunction(now) ? now() : Date.now();
+  const start = performance.now();
+  jest.spyOn(Date, 'now').mockImplementation(() => before + milliseconds + performance.now() - start);
+}
+
+describe('a machine is who its token says', () => {
+  it('with an API key of a user', async () => {
+    const { id: subject } = clerk.aUser();
+    const { id, secret, created_at } = clerk.anApiKey({ subject, scopes: ['a', 'b:c'], claims: { plan: 'x' } });
+    const { status, body } = await app.as(secret, '/machines');
+    expect([status, body]).toEqual([
+      200,
+      {
+        tokenType: 'api_key',
+        id,
+        subject,
+        clerkUserId: subject,
+        impersonatedBy: null,
+        organization: null,
+        scopes: ['a', 'b:c'],
+        issuedAt: Math.floor(created_at / 1000),
+        claims: { plan: 'x' },
+        tenant: null,
+      },
+    ]);
+    expect((await app.as(secret, '/machines/user')).body).toEqual({ clerkId: subject });
+  });
+
+  it('with an API key of an organization, which works in its tenant and is no user', async () => {
+    const { id: subject } = clerk.anOrganization();
+    const { secret } = clerk.anApiKey({ subject });
+    const { body } = await app.as(secret, '/machines');
+    const expected = { clerkUserId: null, organization: { clerkId: subject, slug: null }, tenant: subject };
+    expect(body).toMatchObject({ tokenType: 'api_key', subject, ...expected });
+    expect(await seen(app, secret, '/machines/user')).toEqual(NOT_ACCEPTED);
+  });
+
+  it.each([
+    ['an M2M token', () => clerk.anM2MToken({ claims: { a: 1 } }).token, { scopes: [] as string[] }],
+    ['an M2M token as JWT', () => clerk.anM2MJwt({ a: 1 }), {}],
+  ])('with %s', async (_, token, facts) => {
+    const { body } = await app.as(token(), '/machines');
+    const nobody = { clerkUserId: null, organization: null, tenant: null };
+    expect(body).toMatchObject({ tokenType: 'm2m_token', subject: clerk.machineId, ...nobody });
+    expect(body.claims).toMatchObject({ a: 1 });
+    expect(facts).toBeDefined();
+  });
+
+  it('with an OAuth access token, whose times Clerk gives in seconds', async () => {
+    const { id: subject } = clerk.aUser();
+    const { token, id } = clerk.anOAuthToken({ subject, scopes: ['profile'] });
+    const { body } = await app.as(token, '/machines');
+    const issuedAt = expect.any(Number);
+    expect(body).toMatchObject({
+      tokenType: 'oauth_token',
+      id,
+      subject,
+      clerkUserId: subject,
+      scopes: ['profile'],
+      issuedAt,
+    });
+    expect(Math.abs((body.issuedAt as number) - secondsFromNow(0))).toBeLessThan(60);
+  });
+
+  it('with an OAuth access token as JWT, without a call', async () => {
+    const { id: sub } = clerk.aUser();
+    const before = verifications();
+    const { body } = await app.as(clerk.anOAuthJwt({ sub, scope: 'a b' }), '/machines');
+    expect(body).toMatchObject({
+      tokenType: 'oauth_token',
+      clerkUserId: sub,
+      scopes: ['a', 'b'],
+      impersonatedBy: null,
+    });
+    expect(verifications()).toBe(before);
+  });
+
+  it('and who acts as the user, after a token exchange', async () => {
+    const token = clerk.anOAuthJwt({ act: { sub: 'user_boss' } });
+    expect((await app.as(token, '/machines')).body).toMatchObject({ impersonatedBy: 'user_boss' });
+  });
+});
+
+describe('a token of a machine is refused', () => {
+  it.each([
+    ['API key', () => clerk.anApiKey(), () => clerk.apiKeys],
+    ['M2M token', () => clerk.anM2MToken(), () => clerk.machineTokens],
+    ['OAuth access token', () => clerk.anOAuthToken(), () => clerk.oauthTokens],
+  ])('when Clerk says in a 200 that the %s is revoked or expired', async (_, make, book) => {
+    const [revoked, expired] = [make(), make()] as { id: string; secret?: string; token?: string }[];
+    book().revoke(revoked?.id ?? '');
+    book().expire(expired?.id ?? '');
+    const secretOf = (key: typeof revoked) => key?.secret ?? key?.token ?? '';
+    for (let i = 0; i < 2; i++) {
+      expect(await seen(app, secretOf(revoked))).toEqual(REVOKED);
+      expect(await seen(app, secretOf(expired))).toEqual(EXPIRED);
+    }
+  });
+
+  it.each(['ak', 'mt', 'oat'])('that Clerk does not know: %s_', async (prefix) => {
+    const before = verifications();
+    const token = `${prefix}_${random()}`;
+    for (let i = 0; i < 3; i++) expect(await seen(app, token)).toEqual(INVALID);
+    expect(verifications()).toBe(before + 1);
+  });
+
+  it.each([
+    ['short', 'ak_abc'],
+    ['long', `ak_${'a'.repeat(257)}`],
+    ['longer than a header should be', `mt_${'a'.repeat(9000)}`],
+    ['of another alphabet', `ak_${'a'.repeat(20)}.${'b'.repeat(20)}`],
+    ['with a percent sign', `oat_${'a'.repeat(20)}%00`],
+    ['in two lines', `ak_${'a'.repeat(20)}+/=`],
+  ])('that is %s, without a call', async (_, token) => {
+    const before = clerk.calls.length;
+    expect(await seen(app, token)).toEqual(INVALID);
+    expect(clerk.calls).toHaveLength(before);
+  });
+
+  const other = createSigningKey();
+  it.each<[string, () => string, (string | number | undefined)[]]>([
+    ['M2M: of another issuer', () => clerk.anM2MJwt({ iss: 'https://clerk.evil.example' }), INVALID],
+    ['M2M: without an issuer', () => clerk.anM2MJwt({ iss: undefined }), INVALID],
+    ['M2M: expired', () => clerk.anM2MJwt({ iat: secondsFromNow(-700), exp: secondsFromNow(-600) }), EXPIRED],
+    ['M2M: not yet valid', () => clerk.anM2MJwt({ nbf: secondsFromNow(600) }), [401, 'token_not_active']],
+    ['M2M: without an end', () => clerk.anM2MJwt({ exp: undefined }), INVALID],
+    ['M2M: of the category of sessions', () => clerk.anM2MJwt({}, { cat: 'cl_B7d4PD111AAA' }), INVALID],
+    ['M2M: of an unknown key', () => clerk.anM2MJwt({}, { kid: 'ins_unknown' }), INVALID],
+    ['M2M: unsigned', () => `${clerk.anM2MJwt().split('.').slice(0, 2).join('.')}.AAAA`, INVALID],
+    ['M2M: of another algorithm', () => clerk.anM2MJwt({}, { alg: 'HS256' }), INVALID],
+    ['M2M: with something critical', () => clerk.anM2MJwt({}, { crit: ['x'] }), INVALID],
+    ['OAuth: of another issuer', () => clerk.anOAuthJwt({ iss: other.kid }), INVALID],
+    ['OAuth: expired', () => clerk.anOAuthJwt({ iat: secondsFromNow(-700), exp: secondsFromNow(-600) }), EXPIRED],
+    ['OAuth: without a subject', () => clerk.anOAuthJwt({ sub: undefined }), INVALID],
+    ['OAuth: of nobody that Clerk has', () => clerk.anOAuthJwt({ sub: 'x_1' }), INVALID],
+    ['OAuth: with an actor without a name', () => clerk.anOAuthJwt({ act: { sub: '' } }), INVALID],
+  ])('as JWT, %s', async (_, token, expected) => {
+    const jwt = token();
+    const before = verifications();
+    for (let i = 0; i < 2; i++) expect(await seen(app, jwt)).toEqual(expected);
+    expect(verifications()).toBe(before);
+  });
+
+  it('where the route takes another kind, before anybody is asked about it', async () => {
+    const tokens = {
+      keys: clerk.anApiKey().secret,
+      m2m: clerk.anM2MToken().token,
+      oauth: clerk.anOAuthToken().token,
+      sessions: clerk.aToken(),
+      m2mJwt: clerk.anM2MJwt(),
+      oauthJwt: clerk.anOAuthJwt(),
+    };
+    const taken = {
+      keys: ['keys'],
+      m2m: ['m2m', 'm2mJwt'],
+      oauth: ['oauth', 'sessions', 'oauthJwt'],
+      sessions: ['sessions'],
+    };
+    for (const [path, names] of Object.entries(taken))
+      for (const [name, token] of Object.entries(tokens)) {
+        const before = clerk.calls.length;
+        const [status, code] = await seen(app, token, `/machines/${path}`);
+        if (names.includes(name)) expect([path, name, status]).toEqual([path, name, 200]);
+        else {
+          // Clerk's own word for a machine's JWT where a session is asked for is that it is no session's
+          const isUnread = name === 'm2mJwt' && path !== 'keys';
+          expect([path, name, status, code]).toEqual([path, name, ...(isUnread ? INVALID : NOT_ACCEPTED)]);
+          expect(clerk.calls).toHaveLength(before);
+        }
+      }
+  });
+
+  it('in a cookie', async () => {
+    const { secret } = clerk.anApiKey();
+    const { body } = await app.call('/machines', { headers: { cookie: `__session=${secret}` } });
+    expect(body.code).toBe('token_type_not_accepted');
+  });
+});
+
+describe('who may not call any more may not with a key', () => {
+  const tell = async (type: string, data: object) =>
+    expect((await clerk.deliver(app.url, clerk.anEvent(type, data))).status).toBe(204);
+
+  it('as a user who is banned, also after the ban is lifted', async () => {
+    const user = clerk.aUser();
+    const old = clerk.anApiKey({ subject: user.id }).secret;
+    expect(await seen(app, old)).toEqual(OK);
+    await tell('user.updated', { ...user, banned: true, updated_at: Date.now() + 1 });
+    expect(await seen(app, old)).toEqual(REVOKED);
+    await tell('user.updated', { ...user, banned: false, updated_at: Date.now() + 2 });
+    expect(await seen(app, old)).toEqual(REVOKED);
+    const [kept] = await app.database.query<{ expires_at: Date }>(
+      "select expires_at from revocations where kind = 'user' and clerk_id = $1",
+      [user.id],
+    );
+    expect(kept?.expires_at.getFullYear()).toBeGreaterThan(2100);
+    goAhead(5000);
+    expect(await seen(app, clerk.anApiKey({ subject: user.id }).secret)).toEqual(OK);
+  });
+
+  it('as an organization that is deleted', async () => {
+    const organization = clerk.anOrganization();
+    const { secret } = clerk.anApiKey({ subject: organization.id });
+    expect(await seen(app, secret)).toEqual(OK);
+    await tell('organization.deleted', { object: 'organization', id: organization.id, deleted: true });
+    expect(await seen(app, secret)).toEqual(REVOKED);
+  });
+
+  it('as a user whom Clerk does not know', async () => {
+    expect(await seen(app, clerk.anOAuthJwt({ sub: `user_${random()}` }))).toEqual(REVOKED);
+  });
+});
+
+describe('Clerk is asked', () => {
+  it('never for what the route does not take', async () => {
+    const before = clerk.calls.length;
+    for (let i = 0; i < 1000; i++) expect(await seen(app, junk(), '/v1/me')).toEqual(NOT_ACCEPTED);
+    expect(clerk.calls).toHaveLength(before);
+  });
+
+  it('once a minute for a good key, however many bring it at once', async () => {
+    const { secret } = clerk.anApiKey();
+    const before = verifications();
+    const answers = await Promise.all(Array.from({ length: 100 }, () => seen(app, secret)));
+    for (let i = 0; i < 900; i++) answers.push(await seen(app, secret));
+    expect(answers.filter(([status]) => status === 200)).toHaveLength(1000);
+    expect(verifications()).toBe(before + 1);
+    goAhead(59_000);
+    expect(await seen(app, secret)).toEqual(OK);
+    expect(verifications()).toBe(before + 1);
+    goAhead(2000);
+    expect(await seen(app, secret)).toEqual(OK);
+    expect(verifications()).toBe(before + 2);
+  });
+
+  it('again within a minute after a key is revoked there', async () => {
+    const { id, secret } = clerk.anApiKey();
+    expect(await seen(app, secret)).toEqual(OK);
+    clerk.apiKeys.revoke(id);
+    expect(await seen(app, secret)).toEqual(OK);
+    goAhead(60_000);
+    expect(await seen(app, secret)).toEqual(REVOKED);
+  });
+
+  it('before the minute is over when a key ends', async () => {
+    const { secret } = clerk.anApiKey({ secondsUntilExpiration: 10 });
+    expect(await seen(app, secret)).toEqual(OK);
+    goAhead(30_000);
+    expect(await seen(app, secret)).toEqual(EXPIRED);
+  });
+});
+
+describe('while Clerk', () => {
+  // its own each: the breaker goes by the clock that the test moves
+  beforeEach(async () => {
+    app = await startWithMachines(clerk);
+  });
+
+  it('answers 429, a known key works for the rest of its minute, then it is 503 with Clerk’s own wait', async () => {
+    const { secret } = clerk.anApiKey();
+    expect(await seen(app, secret)).toEqual(OK);
+    clerk.behaviour = 'busy';
+    goAhead(59_000);
+    expect(await seen(app, secret)).toEqual(OK);
+    goAhead(1000);
+    const { status, body, headers } = await app.as(secret, '/machines');
+    expect([status, body.code, headers['retry-after']]).toEqual([...AWAY, '7']);
+    expect(await seen(app, clerk.anApiKey().secret)).toEqual(AWAY);
+    clerk.behaviour = 'answers';
+    expect(await seen(app, secret)).toEqual(OK);
+  });
+
+  it.each(['fails', 'refuses', 'hangs'] as const)(
+    '%s, a key that was good works a minute longer, and no longer; an unknown one is 503',
+    async (behaviour) => {
+      const { secret } = clerk.anApiKey();
+      expect(await seen(app, secret)).toEqual(OK);
+      clerk.behaviour = behaviour;
+      goAhead(61_000);
+      expect(await seen(app, secret)).toEqual(OK);
+      expect(await seen(app, clerk.anApiKey().secret)).toEqual(AWAY);
+      goAhead(50_000);
+      expect(await seen(app, secret)).toEqual(OK);
+      goAhead(10_000);
+      expect(await seen(app, secret)).toEqual(AWAY);
+    },
+  );
+
+  it('fails, a key never works past its own end', async () => {
+    const { secret } = clerk.anApiKey({ secondsUntilExpiration: 70 });
+    const eternal = clerk.anApiKey().secret;
+    for (const key of [secret, eternal]) expect(await seen(app, key)).toEqual(OK);
+    clerk.behaviour = 'fails';
+    goAhead(65_000);
+    for (const key of [secret, eternal]) expect(await seen(app, key)).toEqual(OK);
+    goAhead(10_000);
+    expect([await seen(app, secret), await seen(app, eternal)]).toEqual([AWAY, OK]);
+  });
+
+  it('says something that nobody understands, a key is 503', async () => {
+    clerk.statuses = [302];
+    expect(await seen(app, clerk.anApiKey().secret)).toEqual(AWAY);
+  });
+
+  it.each([400, 401, 404, 422])('answers %d, a key is 401', async (status) => {
+    clerk.statuses = [status];
+    expect(await seen(app, clerk.anApiKey().secret)).toEqual(INVALID);
+  });
+
+  it('answers 403, it is no word on the key', async () => {
+    clerk.statuses = [403];
+    expect(await seen(app, clerk.anApiKey().secret)).toEqual(AWAY);
+  });
+});
+
+describe('made-up keys', () => {
+  it('from one address are refused without a look after some', async () => {
+    const address = anAddress();
+    const known = clerk.anApiKey().secret;
+    const seenOf = (token: string) => seen(app, token, '/machines', address);
+    expect(await seenOf(known)).toEqual(OK);
+    // malformed ones cost no call, and count
+    for (let i = 0; i < 30; i++) expect(await seenOf(`ak_${i}`)).toEqual(INVALID);
+    const before = clerk.calls.length;
+    const headers = { 'x-forwarded-for': address };
+    const refused = await app.as(junk(), '/machines', { headers });
+    expect([refused.status, refused.body.code, refused.headers['retry-after']]).toEqual([...BUSY, '60']);
+    expect(await seenOf(clerk.anM2MJwt({ iss: 'x' }))).toEqual(BUSY);
+    expect(clerk.calls).toHaveLength(before);
+    expect(await seenOf(known)).toEqual(OK);
+    expect(await seen(app, clerk.anM2MJwt())).toEqual(OK);
+  });
+
+  it('from everywhere draw on the bucket of newcomers alone: who is known goes on', async () => {
+    const own = await startWithMachines(clerk);
+    const ask = async (token: string) => {
+      const { status, body } = await own.as(token, '/machines', { headers: { 'x-forwarded-for': anAddress() } });
+      return [status, body.code];
+    };
+    const known = [clerk.anApiKey(), clerk.anApiKey(), clerk.anApiKey()];
+    const [first, , third] = known;
+    for (const { secret } of known) expect(await ask(secret)).toEqual(OK);
+    const before = verifications();
+    const start = performance.now();
+    const answers = await Promise.all(Array.from({ length: 500 }, () => ask(junk())));
+    const seconds = (performance.now() - start) / 1000;
+    expect(verifications() - before).toBeLessThanOrEqual(50 + Math.ceil(seconds * 5));
+    expect(answers.filter(([status]) => status === 429).length).toBeGreaterThan(300);
+    expect(await ask(clerk.anApiKey().secret)).toEqual(BUSY);
+    clerk.apiKeys.revoke(third?.id ?? '');
+    goAhead(60_000);
+    const flood = Array.from({ length: 200 }, () => ask(junk()));
+    expect(await ask(first?.secret ?? '')).toEqual(OK);
+    expect(await ask(third?.secret ?? '')).toEqual(REVOKED);
+    await Promise.all(flood);
+  });
+});

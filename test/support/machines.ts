@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { Controller, Get, Module } from '@nestjs/common';
+import { modulesOf, requestChain } from '../../src/app.module.ts';
+import { Accepts, CurrentPrincipal, type MachinePrincipal } from '../../src/auth/index.ts';
+import { readSettings } from '../../src/config/index.ts';
+import { ActiveTenant, type TenantSnapshot } from '../../src/tenants/index.ts';
+import { CurrentUser, User } from '../../src/users/index.ts';
+import { startApp, type TestApp } from './app.ts';
+import type { TestClerk } from './clerk.ts';
+import type { TestDatabase } from './database.ts';
+
+/** Says who calls. */
+@Accepts('api_key', 'm2m_token', 'oauth_token')
+@Controller('machines')
+class MachinesController {
+  @Get()
+  show(@CurrentPrincipal() { claims, ...caller }: MachinePrincipal, @ActiveTenant() tenant: TenantSnapshot | null) {
+    return { ...caller, claims, tenant: tenant?.row.clerkId ?? null };
+  }
+
+  @Get('user')
+  user(@CurrentUser() { clerkId }: User) {
+    return { clerkId };
+  }
+
+  @Get('keys')
+  @Accepts('api_key')
+  keys() {
+    return {};
+  }
+
+  @Get('m2m')
+  @Accepts('m2m_token')
+  m2m() {
+    return {};
+  }
+
+  @Get('oauth')
+  @Accepts('session_token', 'oauth_token')
+  oauth() {
+    return {};
+  }
+
+  @Get('sessions')
+  @Accepts('session_token')
+  sessions() {
+    return {};
+  }
+}
+
+/** The application with routes that take machines, behind a proxy and with the limits of production. */
+export function startWithMachines(
+  clerk: TestClerk,
+  env: Record<string, string> = {},
+  database?: TestDatabase,
+): Promise<TestApp> {
+  return startApp(clerk, { ...clerk.productionEnv, TRUST_PROXY: '1', ...env }, database, (all) => {
+    @Module({ imports: modulesOf(readSettings(all)), providers: requestChain, controllers: [MachinesController] })
+    class MachinesModule {}
+    return MachinesModule;
+  });
+}
+
+/** Failures are counted by address: this one failed never before. */
+export const anAddress = () => `10.${[...randomBytes(3)].join('.')}`;
+
+/** What a token gets from that address. */
+export async function seen(app: TestApp, token: string, path = '/machines', address = anAddress()) {
+  const { status, body } = await app.as(token, path, { headers: { 'x-forwarded-for': address } });
+  return [status, body.code];
+}
