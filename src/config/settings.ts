@@ -16,7 +16,8 @@ const postgresUrl = z.string().refine((value) => ['postgres:', 'postgresql:'].in
   error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/database',
 });
 
-const redisUrl = z.string().refine((value) => ['redis:', 'rediss:'].includes(urlOf(value)?.protocol ?? ''), {
+/** Its path is the number of a database, or nothing. */
+const redisUrl = z.string().refine((value) => URL.canParse(value) && /^rediss?:\/\/[^/?#]+(\/\d*)?$/.test(value), {
   error: 'must be a Redis address such as redis://user:password@host:6379',
 });
 
