@@ -124,3 +124,43 @@ describe('PATCH /v1/me', () => {
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });
 });
+
+describe('GET /v1/me says what the token says', () => {
+  const o = { id: 'org_1', rol: 'member', per: 'read,write', fpm: '3,1' };
+
+  it.each<[string, Record<string, unknown>, { plan: string | null; features: string[] }]>([
+    ['nothing', {}, { plan: null, features: [] }],
+    ['an empty list', { pla: '', fea: '' }, { plan: null, features: [] }],
+    ['the plan of the user', { pla: 'u:pro', fea: 'u:exports,u:api' }, { plan: 'pro', features: ['api', 'exports'] }],
+    [
+      'the plan of the active organization, with the features of both',
+      { pla: 'o:team,u:pro', fea: 'o:sso,ou:api,u:exports', o },
+      { plan: 'team', features: ['api', 'exports', 'sso'] },
+    ],
+    ['no plan of the user where an organization is active', { pla: 'u:pro', o }, { plan: null, features: [] }],
+    ['no scope that Clerk does not have', { pla: 'x:pro', fea: 'x:api' }, { plan: null, features: [] }],
+  ])('%s', async (_, claims, expected) => {
+    const { status, body } = await app.as(clerk.aToken(claims), '/v1/me');
+    expect([status, body]).toMatchObject([200, expected]);
+    expect(body.features).toEqual(expected.features);
+  });
+
+  it('of permissions', async () => {
+    const { body } = await app.as(clerk.aToken({ fea: 'o:projects,o:notes', o }), '/v1/me');
+    const permissions = ['org:projects:read', 'org:projects:write', 'org:notes:read'];
+    expect(body.tenant).toMatchObject({ role: 'org:member', permissions });
+  });
+
+  it('of who acts as the user', async () => {
+    expect((await app.as(clerk.aToken({ act: { sub: 'user_boss' } }), '/v1/me')).body.impersonatedBy).toBe('user_boss');
+    expect((await app.as(clerk.aToken(), '/v1/me')).body.impersonatedBy).toBeNull();
+  });
+
+  it.each([null, {}, { sub: null }, { sub: '' }, 'user_boss', ['user_boss'], { iss: 'x' }])(
+    'and refuses an actor without a name: %j',
+    async (act) => {
+      const { status, body } = await app.as(clerk.aToken({ act }), '/v1/me');
+      expect([status, body.code]).toEqual([401, 'token_invalid']);
+    },
+  );
+});

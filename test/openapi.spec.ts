@@ -4,6 +4,7 @@ import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 
 interface Operation {
+  description?: string;
   security?: object[];
   requestBody?: object;
   responses: Record<string, { content?: object }>;
@@ -49,6 +50,41 @@ describe('/openapi.json', () => {
       'GET /readyz',
       'POST /webhooks/clerk',
     ]);
+  });
+});
+
+describe('who may call', () => {
+  const operation = (method: string, path: string) => document.paths[path]?.[method];
+
+  it('is said of every route, with a scheme for each kind of token that it takes', () => {
+    const { securitySchemes } = (document as unknown as { components: { securitySchemes: object } }).components;
+    expect(Object.keys(securitySchemes)).toEqual(['session_token', 'api_key', 'm2m_token', 'oauth_token']);
+    for (const {
+      name,
+      operation: { security = [], description = '' },
+    } of operations()) {
+      const schemes = security.flatMap((scheme) => Object.keys(scheme));
+      expect([name, schemes.every((scheme) => scheme in securitySchemes)]).toEqual([name, true]);
+      expect([name, /Takes an? /.test(description)]).toEqual([name, schemes.length > 0]);
+    }
+  });
+
+  it('is read off the decorators', () => {
+    expect(operation('post', '/v1/projects')).toMatchObject({
+      security: [{ session_token: [] }, { api_key: ['projects:write'] }],
+      description:
+        'Takes a session token, or an API key. ' +
+        'Asks of a session: an organization; the permission `org:projects:write`. ' +
+        'Asks of a machine: an organization; the scope `projects:write`.',
+    });
+    expect(operation('get', '/v1/tenant/members')).toMatchObject({
+      security: [{ session_token: [] }],
+      description: 'Takes a session token. Asks of a session: an organization.',
+    });
+    expect(operation('delete', '/v1/tenant')).toMatchObject({
+      description: 'Takes a session token. Asks of a session: the role `org:admin`.',
+    });
+    expect(operation('get', '/v1/me')).toMatchObject({ description: 'Takes a session token.' });
   });
 });
 
