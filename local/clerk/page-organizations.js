@@ -1,4 +1,4 @@
-import { button, card, change, line } from './page-parts.js';
+import { api, ask, button, card, change, line, show } from './page-parts.js';
 
 const ROLES = ['org:member', 'org:admin'];
 
@@ -10,7 +10,7 @@ export function organizationCard(organization, people, invitations) {
   const invited = invitations
     .filter((invitation) => invitation.organization_id === organization.id)
     .map((invitation) => invitationLine(path, invitation));
-  return card(`${organization.name} (${organization.slug})`, ...members, ...invited, changes(path, people));
+  return card(`${organization.name} (${organization.slug})`, ...members, ...invited, changes(organization, people));
 }
 
 function memberLine(path, person, role) {
@@ -32,10 +32,12 @@ function invitationLine(path, { id, email_address: address, role }) {
   );
 }
 
-function changes(path, people) {
+function changes({ id }, people) {
+  const path = `organizations/${id}`;
   return line(
     button('Add a member', () => addMember(path, people)),
     button('Invite', () => invite(path)),
+    button('Create API key', () => createKey(id)),
     button('Delete', () => change('DELETE', path)),
   );
 }
@@ -51,4 +53,12 @@ async function addMember(path, people) {
 async function invite(path) {
   const address = prompt('Which address?');
   if (address) await change('POST', `${path}/invitations`, { email_address: address, role: 'org:member' });
+}
+
+async function createKey(subject) {
+  const name = prompt('Name of the key', 'A script');
+  if (!name) return;
+  const body = JSON.stringify({ subject, name, scopes: ['projects:read', 'projects:write'] });
+  const { secret } = await (await ask('api-keys', { method: 'POST', body })).json();
+  show(`curl -s ${api}/v1/projects -H 'Authorization: Bearer ${secret}'`);
 }
