@@ -6,9 +6,14 @@ const Locale = z
   .string()
   .max(35)
   .refine((value) => canonicalLocale(value) !== undefined, 'must be a language tag such as pt-BR')
-  .overwrite((value) => canonicalLocale(value) ?? value);
+  .overwrite((value) => canonicalLocale(value) ?? value)
+  .meta({ examples: ['pt-BR'] });
 /** A name of the IANA time zone database: `Europe/Lisbon`. */
-const Timezone = z.string().max(64).refine(isTimezone, 'must be a time zone such as Europe/Lisbon');
+const Timezone = z
+  .string()
+  .max(64)
+  .refine(isTimezone, 'must be a time zone such as Europe/Lisbon')
+  .meta({ examples: ['Europe/Lisbon'] });
 
 export const MeChanges = z
   .strictObject({

@@ -52,7 +52,9 @@ export const MembershipView = z
   .meta({ id: 'Membership' });
 export type MembershipView = z.input<typeof MembershipView>;
 
-export const RoleChange = z.strictObject({ role: ClerkRole }).meta({ id: 'RoleChange' });
+export const RoleChange = z
+  .strictObject({ role: ClerkRole.meta({ examples: ['org:admin'] }) })
+  .meta({ id: 'RoleChange' });
 export type RoleChange = z.output<typeof RoleChange>;
 
 export const NewInvitation = z
