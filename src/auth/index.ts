@@ -2,7 +2,6 @@ export { Accepts } from './accepts.decorator.ts';
 export type { ActiveOrganization } from './active-organization.ts';
 export { AuthModule } from './auth.module.ts';
 export { claimedEntitlementsOf } from './claimed-entitlements.ts';
-export type { Claims } from './claims.ts';
 export { ClerkAuthGuard } from './clerk-auth.guard.ts';
 export { CurrentPrincipal, principalIn } from './current-principal.decorator.ts';
 export { LastCheckInterceptor } from './last-check.interceptor.ts';

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { createClient } from '@redis/client';
 import { ConsecutiveBreaker, circuitBreaker, handleAll, TimeoutStrategy, timeout, wrap } from 'cockatiel';
 import { SETTINGS, type Settings } from '../config/index.ts';
@@ -24,7 +25,10 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
     timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive),
   );
 
-  constructor(@Inject(SETTINGS) { redisUrl: url }: Settings) {
+  constructor(
+    private readonly server: HttpAdapterHost,
+    @Inject(SETTINGS) { redisUrl: url }: Settings,
+  ) {
     if (url === undefined) return;
     const socket = { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: RECONNECT_MS };
     this.#client = createClient({ url, socket, disableOfflineQueue: true });
@@ -32,9 +36,9 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
     this.#client.on('ready', () => this.#noticeBack());
   }
 
-  /** Nobody waits for it; it connects again by itself. */
+  /** Nobody waits for it; it connects again by itself. Without a server there is nobody to ask it. */
   onModuleInit(): void {
-    this.#client?.connect().catch((error: Error) => this.#noticeAway(error));
+    if (this.server.httpAdapter) this.#client?.connect().catch((error: Error) => this.#noticeAway(error));
   }
 
   onApplicationShutdown(): void {

@@ -18,10 +18,12 @@ export class RoutesCheck implements OnModuleInit {
     if (!this.server.httpAdapter) return;
     const isGuarded = this.#isGuarded();
     for (const { metatype, instance } of this.discovery.getControllers())
-      for (const handler of this.#handlersOf(instance as Record<string, object>)) {
+      for (const [name, handler] of this.#handlersOf(instance as Record<string, object>)) {
         const controller = metatype as Type;
         if (isDecorated(this.routes.of(controller, handler)) && !isGuarded)
-          throw new Error(`${controller.name} has rules that nobody asks: ClerkAuthGuard is not provided as APP_GUARD`);
+          throw new Error(
+            `${controller.name}.${name} has rules that nobody asks: ClerkAuthGuard is not provided as APP_GUARD`,
+          );
       }
   }
 
@@ -31,10 +33,10 @@ export class RoutesCheck implements OnModuleInit {
   }
 
   /** The functions that Nest calls for the routes: of the instance, which need not be those of its class. */
-  #handlersOf(instance: Record<string, object>): object[] {
+  #handlersOf(instance: Record<string, object>): [name: string, handler: object][] {
     const prototype = Object.getPrototypeOf(instance) as Record<string, object>;
     const names = this.scanner.getAllMethodNames(prototype);
     const isRoute = (name: string) => this.reflector.get<unknown>('path', prototype[name] as Type) !== undefined;
-    return names.filter(isRoute).map((name) => instance[name] as object);
+    return names.filter(isRoute).map((name) => [name, instance[name] as object]);
   }
 }

@@ -14,6 +14,7 @@ const MAX_CALLS = 20;
 const MAX_WAITING = 200;
 /** Clerk's limits count in windows of 10 s. */
 const WINDOW_MS = 10_000;
+const MAX_BUSY_MS = 120_000;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
 
@@ -62,7 +63,7 @@ export class ClerkMachineTokens {
       return { token: ClerkMachineToken.parse(await this.#read(kind, secret)) };
     } catch (error) {
       if (!isClerkAPIResponseError(error)) throw error;
-      if (error.status === 429) return { busyMs: error.retryAfter ? error.retryAfter * 1000 : WINDOW_MS };
+      if (error.status === 429) return { busyMs: Math.min((error.retryAfter || 0) * 1000 || WINDOW_MS, MAX_BUSY_MS) };
       if (!UNKNOWN.includes(error.status)) throw error;
       if (error.status === 401) this.#logger.warn('Clerk refuses a machine token or our secret key (401)');
       return 'unknown';
