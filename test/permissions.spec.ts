@@ -1,13 +1,10 @@
-import { signedInAuthObject } from '@clerk/backend/internal';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import fc from 'fast-check';
 import { modulesOf, requestChain } from '../src/app.module.ts';
 import type { Claims } from '../src/auth/claims.ts';
 import { type ActiveOrganization, CurrentPrincipal, type Principal } from '../src/auth/index.ts';
-import { hasOrganizationClaims } from '../src/auth/organization-claims.ts';
 import { principalOf } from '../src/auth/principal.ts';
-import { type Rule, refusalOfRules } from '../src/auth/rules.ts';
 import { readSettings } from '../src/config/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
@@ -194,82 +191,3 @@ describe('the organization of a token', () => {
 });
 
 const claimsWith = (claims: object) => ({ sub: 'user_1', sid: 'sess_1', iss: '', iat: 1, exp: 2, ...claims }) as Claims;
-
-describe('what we decide', () => {
-  const names = fc.constantFrom(
-    'admin',
-    'member',
-    'ADMIN',
-    'admin ',
-    'org:admin',
-    'org:',
-    '__proto__',
-    'sys_x',
-    'a',
-    'b',
-  );
-  const roles = fc.oneof(names, fc.string());
-  const features = fc.array(
-    fc.tuple(fc.constantFrom('o', 'u', 'ou', 'uo', 'x', ''), names).map(([scope, name]) => `${scope}:${name}`),
-    { maxLength: 4 },
-  );
-  const masks = fc.array(fc.oneof(fc.nat(20).map(String), fc.bigInt(0n, 1n << 80n).map(String)), { maxLength: 5 });
-  const permissions = fc.array(names, { maxLength: 4 });
-  const version2 = fc.tuple(features, roles, permissions, masks).map(([fea, rol, per, fpm]) => ({
-    v: 2,
-    fea: fea.join(','),
-    o: { ...acme, rol, per: per.join(','), fpm: fpm.join(',') },
-  }));
-  const oldPermissions = fc.array(
-    fc.oneof(
-      fc.tuple(names, names).map(([a, b]) => `org:${a}:${b}`),
-      fc.string(),
-    ),
-  );
-  const version1Of = fc
-    .tuple(roles, oldPermissions)
-    .map(([org_role, org_permissions]) => ({ ...version1, org_role, org_permissions }));
-  const anyClaims = fc.oneof(version2, version1Of, fc.constant({ v: 2 }), fc.constant({}));
-  const rules = fc.oneof(
-    fc.oneof(names, fc.string()).map((role): Rule => ({ refusal: 'role_required', role: `org:${role}` })),
-    fc.tuple(names, names).map(([a, b]): Rule => ({ refusal: 'permission_required', permission: `org:${a}:${b}` })),
-  );
-
-  /** One that they meet by what they hold, where they hold something. */
-  const heldBy = (claims: Claims, index: number): Rule => {
-    const { role = 'org:admin', permissions: held = [] } = principalOf(claims).organization ?? {};
-    const permission = held[index % (held.length + 1)];
-    return permission === undefined
-      ? { refusal: 'role_required', role }
-      : { refusal: 'permission_required', permission };
-  };
-
-  it('is what Clerk’s own auth object decides', () => {
-    const decided = { passed: 0, refused: 0 };
-    fc.assert(
-      fc.property(anyClaims, fc.oneof(rules, fc.nat()), (given, chosen) => {
-        fc.pre(hasOrganizationClaims(given));
-        const claims = claimsWith(given);
-        const rule = typeof chosen === 'number' ? heldBy(claims, chosen) : chosen;
-        const { refusal, ...asked } = rule;
-        const theirs = signedInAuthObject({}, 'token', claims as never).has(asked);
-        const ours = refusalOfRules([rule], principalOf(claims));
-        decided[theirs ? 'passed' : 'refused']++;
-        expect(ours).toBe(theirs ? undefined : principalOf(claims).organization ? refusal : 'tenant_required');
-      }),
-      { numRuns: 3000 },
-    );
-    expect(Math.min(decided.passed, decided.refused)).toBeGreaterThan(500);
-  });
-
-  it('over several rules is that each is met', () => {
-    fc.assert(
-      fc.property(anyClaims, fc.array(rules, { maxLength: 4 }), (given, all) => {
-        fc.pre(hasOrganizationClaims(given));
-        const principal = principalOf(claimsWith(given));
-        const isMet = (rule: Rule) => refusalOfRules([rule], principal) === undefined;
-        expect(refusalOfRules(all, principal) === undefined).toBe(all.every(isMet));
-      }),
-    );
-  });
-});

@@ -1,4 +1,4 @@
-import { declare, declaredOn } from './declared.ts';
+import { complain, declare, declaredOn } from './declared.ts';
 import { TOKEN_TYPES, type TokenType } from './token-type.ts';
 
 const ACCEPTS = 'gatehouse:accepts';
@@ -12,8 +12,8 @@ export const SESSIONS_ONLY: readonly TokenType[] = ['session_token'];
  * controller says.
  */
 export function Accepts(...types: [TokenType, ...TokenType[]]) {
-  const unknown = types.find((type) => !TOKEN_TYPES.includes(type));
-  if (unknown) throw new TypeError(`${unknown} is no kind of token: Clerk has ${TOKEN_TYPES.join(', ')}`);
+  if (types.length === 0 || !types.every((type) => TOKEN_TYPES.includes(type)))
+    return complain(`@Accepts takes one or more of ${TOKEN_TYPES.join(', ')}`);
   return declare(ACCEPTS, () => types);
 }
 

@@ -17,3 +17,11 @@ export function declaredOn<Value>(key: string, controller: { prototype: object }
     methods: found.filter((value) => value !== undefined),
   };
 }
+
+/** Stops the start, with the name of what was to be decorated. */
+export function complain(about: string): ClassDecorator & MethodDecorator {
+  return (target: object, name?: string | symbol) => {
+    const place = name === undefined ? (target as { name: string }).name : `${target.constructor.name}.${String(name)}`;
+    throw new TypeError(`${place}: ${about}`);
+  };
+}

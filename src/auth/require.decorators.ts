@@ -1,5 +1,5 @@
 import { validateReverificationConfig } from '@clerk/shared/authorization';
-import { declare, declaredOn } from './declared.ts';
+import { complain, declare, declaredOn } from './declared.ts';
 import type { Reverification, Rule } from './rules.ts';
 
 const RULES = 'gatehouse:rules';
@@ -51,7 +51,8 @@ export function RequirePlan(plan: string) {
  * (https://clerk.com/docs/guides/secure/reverification).
  */
 export function RequireReverification(reverification: Reverification) {
-  if (!validateReverificationConfig(reverification))
+  const isEndless = typeof reverification === 'object' && !Number.isFinite(reverification.afterMinutes);
+  if (!validateReverificationConfig(reverification) || isEndless)
     return complain("a reverification is 'strict_mfa', 'strict', 'moderate', 'lax', or { level, afterMinutes }");
   return require({ refusal: 'reverification_required', reverification });
 }
@@ -79,12 +80,4 @@ export function rulesDeclaredOn(controller: { prototype: object }, methods: stri
 /** Adds to what is there, inherited or of another decorator: all rules hold. */
 function require(rule: Rule): ClassDecorator & MethodDecorator {
   return declare(RULES, (before) => [rule, ...((before as readonly Rule[] | undefined) ?? [])]);
-}
-
-/** Stops the start, with the name of what was to be decorated. */
-function complain(about: string): ClassDecorator & MethodDecorator {
-  return (target: object, name?: string | symbol) => {
-    const place = name === undefined ? (target as { name: string }).name : `${target.constructor.name}.${String(name)}`;
-    throw new TypeError(`${place}: ${about}`);
-  };
 }
