@@ -51,8 +51,8 @@ export function RequirePlan(plan: string) {
  * (https://clerk.com/docs/guides/secure/reverification).
  */
 export function RequireReverification(reverification: Reverification) {
-  const isEndless = typeof reverification === 'object' && !Number.isFinite(reverification.afterMinutes);
-  if (!validateReverificationConfig(reverification) || isEndless)
+  const configOf = validateReverificationConfig(reverification);
+  if (!configOf || !Number.isFinite(configOf().afterMinutes))
     return complain("a reverification is 'strict_mfa', 'strict', 'moderate', 'lax', or { level, afterMinutes }");
   return require({ refusal: 'reverification_required', reverification });
 }
