@@ -32,6 +32,8 @@ interface Presented {
 export class MachineTokens {
   /** What was good when it was last asked for, fresh or not: who is in it is no newcomer. */
   readonly #known = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
+  /** The same of JWTs, whose verdicts go with the key that signed them. */
+  readonly #signed = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
   readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
   readonly #learning = new SingleFlight<MachineVerdict>();
 
@@ -41,13 +43,13 @@ export class MachineTokens {
     private readonly shared: SharedVerdicts,
     keys: VerificationKeys,
   ) {
-    keys.onRemoved(() => this.#known.clear());
+    keys.onRemoved(() => this.#signed.clear());
   }
 
   /** Throws the Problem that refuses the token; `address` is who sent it. */
   async principalOf(type: MachineTokenType, token: string, address: string): Promise<MachinePrincipal> {
     const key = hash('sha256', token, 'base64url');
-    const known = this.#known.get(key);
+    const known = this.#memoryOf(token).get(key);
     if (known && isFresh(known)) return known.principal;
     const refused = this.#refusals.get(key);
     if (refused) throw new Problem(refused);
@@ -67,10 +69,10 @@ export class MachineTokens {
   async #learnTogether(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
     const { key, address } = presented;
     const good = (await this.shared.find(key)) ?? known;
-    if (good && isFresh(good)) return this.#remember(key, good);
+    if (good && isFresh(good)) return this.#remember(presented, good);
     if (!good) this.newcomers.admitToClerk(address);
     const told = await this.shared.claim(key);
-    if (told) return this.#remember(key, told);
+    if (told) return this.#remember(presented, told);
     try {
       const verdict = await this.#ask(presented, good);
       await this.shared.keep(key, verdict);
@@ -93,18 +95,22 @@ export class MachineTokens {
       if (good) await this.shared.forget(presented.key);
       throw this.#refuse(presented, answer);
     }
-    return this.#remember(presented.key, verdictOf(presented.type, answer.token, askedAt));
+    return this.#remember(presented, verdictOf(presented.type, answer.token, askedAt));
   }
 
-  #remember(key: string, verdict: MachineVerdict): MachineVerdict {
-    this.#known.set(key, verdict);
+  #remember({ token, key }: Presented, verdict: MachineVerdict): MachineVerdict {
+    this.#memoryOf(token).set(key, verdict);
     return verdict;
   }
 
-  #refuse({ key, address }: Presented, { refused, final }: Refusal): Problem {
-    this.#known.delete(key);
+  #refuse({ token, key, address }: Presented, { refused, final }: Refusal): Problem {
+    this.#memoryOf(token).delete(key);
     if (final) this.#refusals.set(key, refused);
     if (final) this.newcomers.failed(address);
     return new Problem(refused);
+  }
+
+  #memoryOf(token: string): LRUCache<string, MachineVerdict> {
+    return this.verifier.isOpaque(token) ? this.#known : this.#signed;
   }
 }
