@@ -186,7 +186,7 @@ describe('an M2M token of the local Clerk', () => {
     const revoked = await sdk.m2m.revokeToken({ m2mTokenId: made.id, revocationReason: 'Leaked' });
     expect(revoked).toMatchObject({ id: made.id, revoked: true, revocationReason: 'Leaked' });
     expect(await sdk.m2m.verify({ token })).toEqual(revoked);
-    clerk.machineTokens.expire(made.id);
+    clerk.m2mTokens.expire(made.id);
     expect(await sdk.m2m.verify({ token })).toMatchObject({ revoked: true, expired: true });
   });
 
@@ -198,8 +198,8 @@ describe('an M2M token of the local Clerk', () => {
 
   it('is seen by the machine that it is meant for, and revoked by the machine that made it', async () => {
     const { clerk, asServer, asMachine } = await aMachineClerk();
-    const theirs = clerk.machineTokens.create({ scopes: [OTHER_MACHINE] });
-    const toUs = clerk.machineTokens.create({ subject: OTHER_MACHINE });
+    const theirs = clerk.m2mTokens.create({ scopes: [OTHER_MACHINE] });
+    const toUs = clerk.m2mTokens.create({ subject: OTHER_MACHINE });
     const statuses = async (path: string, body: object) =>
       Promise.all([asServer, asMachine].map(async (ask) => (await ask(path, POST(body))).status));
     expect(await statuses('/v1/m2m_tokens/verify', { token: theirs.token })).toEqual([200, 404]);
@@ -391,7 +391,7 @@ describe('the Clerk of the tests', () => {
     const clerk = await TestClerk.start();
     const [key, m2m, oauth] = [clerk.anApiKey(), clerk.anM2MToken(), clerk.anOAuthToken()];
     expect(clerk.apiKeys.revoke(key.id)).toMatchObject({ revoked: true, expired: false });
-    expect(clerk.machineTokens.revoke(m2m.id)).toMatchObject({ revoked: true, expired: false });
+    expect(clerk.m2mTokens.revoke(m2m.id)).toMatchObject({ revoked: true, expired: false });
     expect(clerk.oauthTokens.expire(oauth.id)).toMatchObject({ revoked: false, expired: true });
     expect(await authOf(clerk, key.secret, 'api_key')).toMatchObject({ isAuthenticated: true });
   });
@@ -448,7 +448,7 @@ whenPublished("the shapes of machine tokens, by Clerk's OpenAPI file in the fold
     ['post', '/oauth_applications/access_tokens/verify', 404, { access_token: 'oat_x' }],
   ])('are those of %s %s with %i', async (method, path, status, ...[body]) => {
     const { clerk, asServer, asMachine } = await aMachineClerk();
-    const [key, m2m] = [clerk.apiKeys.create({ ...KEY, seconds_until_expiration: 60 }), clerk.machineTokens.create({})];
+    const [key, m2m] = [clerk.apiKeys.create({ ...KEY, seconds_until_expiration: 60 }), clerk.m2mTokens.create({})];
     const oauth = clerk.oauthTokens.create({ subject: ADA });
     const known = { secret: key.secret, token: m2m.token, access_token: oauth.token };
     const asked = path.replace('{apiKeyID}', key.id).replace('{m2m_token_id}', m2m.id);

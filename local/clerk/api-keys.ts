@@ -1,7 +1,7 @@
 import { unprocessable } from './answers.ts';
 import type { Directory } from './directory.ts';
 import { newSecret } from './ids.ts';
-import { beginning, type Shown, shown, TokenBook, type TokenRow } from './token-book.ts';
+import { newTokenRow, type Shown, shown, TokenBook, type TokenRow } from './token-book.ts';
 
 /** An API key in the shape of Clerk's Backend API (2026-05-12), but for `expired`. */
 export interface ApiKeyRow extends TokenRow {
@@ -62,7 +62,7 @@ function anApiKey({ name, subject, scopes = [], seconds_until_expiration: second
   return {
     object: 'api_key',
     type: 'api_key',
-    ...beginning('ak', seconds),
+    ...newTokenRow('ak', seconds),
     name,
     subject,
     scopes,

@@ -3,14 +3,14 @@ import { type Answer, keyInvalid, notImplemented, ok, same } from './answers.ts'
 import type { ApiKeys } from './api-keys.ts';
 import type { Directory } from './directory.ts';
 import { invitationRoutes } from './invitation-routes.ts';
-import type { MachineTokens } from './machine-tokens.ts';
+import type { M2MTokens } from './m2m-tokens.ts';
 import { membershipRoutes } from './membership-routes.ts';
 import type { OAuthTokens } from './oauth-tokens.ts';
 import { organizationRoutes } from './organization-routes.ts';
 import { windowOf } from './query.ts';
 import { Routes } from './routes.ts';
 import type { SigningKey } from './signing-key.ts';
-import { apiKeyRoutes, machineTokenRoutes, oauthTokenRoutes } from './token-routes.ts';
+import { apiKeyRoutes, m2mTokenRoutes, oauthTokenRoutes } from './token-routes.ts';
 import { userRoutes } from './user-routes.ts';
 
 /** What the SDK asks for without `/v1`. */
@@ -23,7 +23,7 @@ interface Instance {
   instanceId: string;
   directory: Directory;
   apiKeys: ApiKeys;
-  machineTokens: MachineTokens;
+  m2mTokens: M2MTokens;
   oauthTokens: OAuthTokens;
   options: { key: SigningKey };
 }
@@ -36,7 +36,7 @@ export class BackendApi {
   readonly #machineRoutes: Routes;
 
   constructor(instance: Instance) {
-    const { directory, machineTokens } = instance;
+    const { directory, m2mTokens } = instance;
     this.#instance = instance;
     this.#routes = new Routes({
       'GET jwks': () => ok({ keys: [instance.options.key.jwk] }),
@@ -46,13 +46,13 @@ export class BackendApi {
       ...membershipRoutes(directory.organizations),
       ...invitationRoutes(directory.organizations),
       ...apiKeyRoutes(instance.apiKeys),
-      ...machineTokenRoutes(machineTokens),
+      ...m2mTokenRoutes(m2mTokens),
       ...oauthTokenRoutes(instance.oauthTokens),
       'GET sessions': ({ query }) => ok(this.#listSessions(query)),
       'GET sessions/:id': ({ id }) => ok(directory.session(id)),
       'POST sessions/:id/revoke': ({ id }) => ok(directory.endSession(id)),
     });
-    this.#machineRoutes = new Routes(machineTokenRoutes(machineTokens, instance.machineId));
+    this.#machineRoutes = new Routes(m2mTokenRoutes(m2mTokens, instance.machineId));
   }
 
   serves({ pathname }: URL): boolean {

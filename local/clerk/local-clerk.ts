@@ -7,7 +7,7 @@ import { Directory } from './directory.ts';
 import { Events } from './events.ts';
 import { newId, newSecret } from './ids.ts';
 import { LocalApi } from './local-api.ts';
-import { MachineTokens } from './machine-tokens.ts';
+import { M2MTokens } from './m2m-tokens.ts';
 import { OAuthTokens } from './oauth-tokens.ts';
 import type { Organizations } from './organizations.ts';
 import { pageFile } from './page-file.ts';
@@ -48,7 +48,7 @@ export class LocalClerk {
   /** The users and their sessions, and what can be done to them. */
   readonly directory: Directory;
   readonly apiKeys: ApiKeys;
-  readonly machineTokens: MachineTokens;
+  readonly m2mTokens: M2MTokens;
   readonly oauthTokens = new OAuthTokens();
   readonly options: LocalClerkOptions;
   readonly #host: string;
@@ -69,7 +69,7 @@ export class LocalClerk {
     this.events.url = options.webhookUrl;
     this.directory = new Directory(options.users, options.organizations, (type, data) => this.#tell(type, data));
     this.apiKeys = new ApiKeys(this.directory);
-    this.machineTokens = new MachineTokens(this);
+    this.m2mTokens = new M2MTokens(this);
     this.#backendApi = new BackendApi(this);
     this.#localApi = new LocalApi(this);
   }

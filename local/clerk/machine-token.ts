@@ -1,4 +1,4 @@
-import { beginning, type TokenRow } from './token-book.ts';
+import { newTokenRow, type TokenRow } from './token-book.ts';
 
 /** Clerk's default of a machine. */
 const LIFETIME_S = 3600;
@@ -23,7 +23,7 @@ export type MachineTokenFacts = Pick<MachineTokenRow, 'subject' | 'scopes'> & {
 export function aMachineToken({ subject, scopes, claims, ...facts }: MachineTokenFacts): MachineTokenRow {
   return {
     object: 'machine_to_machine_token',
-    ...beginning('mt', facts.seconds_until_expiration ?? LIFETIME_S),
+    ...newTokenRow('mt', facts.seconds_until_expiration ?? LIFETIME_S),
     subject,
     scopes,
     claims: claims ?? null,

@@ -1,6 +1,6 @@
 import { newSecret } from './ids.ts';
 import { registeredClaims } from './machine-token.ts';
-import { beginning, type Shown, shown, TokenBook, type TokenRow } from './token-book.ts';
+import { newTokenRow, type Shown, shown, TokenBook, type TokenRow } from './token-book.ts';
 
 /** Clerk's default. */
 const LIFETIME_S = 86_400;
@@ -35,7 +35,7 @@ export class OAuthTokens extends TokenBook<OAuthTokenRow> {
 export function anOAuthToken({ subject, ...facts }: NewOAuthToken): OAuthTokenRow {
   return {
     object: 'clerk_idp_oauth_access_token',
-    ...beginning('oat', facts.seconds_until_expiration ?? LIFETIME_S),
+    ...newTokenRow('oat', facts.seconds_until_expiration ?? LIFETIME_S),
     subject,
     client_id: facts.client_id ?? 'client_local',
     scopes: facts.scopes ?? ['profile', 'email'],

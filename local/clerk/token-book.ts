@@ -43,8 +43,8 @@ export class TokenBook<T extends TokenRow> {
   }
 
   /** Newest first. */
-  list(isIt: (token: Shown<T>) => boolean): Shown<T>[] {
-    return [...this.#rows.values()].toReversed().map(shown).filter(isIt);
+  list(matches: (token: Shown<T>) => boolean): Shown<T>[] {
+    return [...this.#rows.values()].toReversed().map(shown).filter(matches);
   }
 
   /** One that is revoked stays as it is. */
@@ -78,7 +78,7 @@ export class TokenBook<T extends TokenRow> {
 }
 
 /** What a token begins with. */
-export function beginning(kind: TokenKind, seconds?: number) {
+export function newTokenRow(kind: TokenKind, seconds?: number) {
   const now = Date.now();
   return {
     id: newTokenId(kind),

@@ -1,7 +1,7 @@
 import { notImplemented, Refusal, unprocessable } from './answers.ts';
 import type { NewApiKey } from './api-keys.ts';
 import { type Form, formOf } from './form.ts';
-import type { NewMachineToken } from './machine-tokens.ts';
+import type { NewMachineToken } from './m2m-tokens.ts';
 
 const OF_ANY_TOKEN = { claims: 'metadata', seconds_until_expiration: 'seconds' } as const;
 const OF_API_KEY = {

@@ -1,6 +1,6 @@
 import { keyInvalid, notImplemented, ok, readJson, unprocessable } from './answers.ts';
 import type { ApiKeys } from './api-keys.ts';
-import type { MachineTokens } from './machine-tokens.ts';
+import type { M2MTokens } from './m2m-tokens.ts';
 import { type OAuthTokens, shownOAuthToken } from './oauth-tokens.ts';
 import { refuseUnknown, windowOf } from './query.ts';
 import type { Route } from './routes.ts';
@@ -21,7 +21,7 @@ export function apiKeyRoutes(apiKeys: ApiKeys): Record<string, Route> {
 }
 
 /** To the machine that calls, or, where none does, to who has the secret key of the instance. */
-export function machineTokenRoutes(tokens: MachineTokens, machineId?: string): Record<string, Route> {
+export function m2mTokenRoutes(tokens: M2MTokens, machineId?: string): Record<string, Route> {
   return {
     'POST m2m_tokens': async ({ request }) => {
       if (machineId === undefined) throw keyInvalid('Only the secret key of a machine makes M2M tokens.');

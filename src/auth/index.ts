@@ -3,7 +3,7 @@ export type { ActiveOrganization } from './active-organization.ts';
 export { AuthModule } from './auth.module.ts';
 export { claimedEntitlementsOf } from './claimed-entitlements.ts';
 export { ClerkAuthGuard } from './clerk-auth.guard.ts';
-export { CurrentPrincipal, principalIn } from './current-principal.decorator.ts';
+export { CurrentPrincipal, CurrentSession, principalIn } from './current-principal.decorator.ts';
 export { LastCheckInterceptor } from './last-check.interceptor.ts';
 export {
   type ClaimedUser,

@@ -1,20 +1,19 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { Problem, type ProblemCode, retryAfter } from '../http/index.ts';
+import { Problem, retryAfter } from '../http/index.ts';
 import { isFresh, isServable, type MachineVerdict, verdictOf } from './machine-verdict.ts';
 import { MachineVerifier } from './machine-verifier.service.ts';
 import { Newcomers } from './newcomers.service.ts';
 import type { MachinePrincipal } from './principal.ts';
+import { Refusals } from './refusals.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
 import { SingleFlight } from './single-flight.ts';
-import type { MachineTokenType } from './token-type.ts';
+import { isMachineSecret, type MachineTokenType, machineTypeOf } from './token-type.ts';
 import { type Refusal, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
 const MAX_KNOWN = 10_000;
-const MAX_REFUSALS = 1000;
-const REFUSAL_TTL_MS = 10_000;
 
 /** A token as it came, with its SHA-256 and from where. */
 interface Presented {
@@ -34,7 +33,7 @@ export class MachineTokens {
   readonly #known = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
   /** The same of JWTs, whose verdicts go with the key that signed them. */
   readonly #signed = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
-  readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
+  readonly #refusals = new Refusals();
   readonly #learning = new SingleFlight<MachineVerdict>();
 
   constructor(
@@ -51,35 +50,26 @@ export class MachineTokens {
     const key = hash('sha256', token, 'base64url');
     const known = this.#memoryOf(token).get(key);
     if (known && isFresh(known)) return known.principal;
-    const refused = this.#refusals.get(key);
-    if (refused) throw new Problem(refused);
+    this.#refusals.check(key);
     const { principal } = await this.#learning.run(key, () => this.#learn({ type, token, key, address }, known));
     return principal;
   }
 
   async #learn(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
     const { token, address } = presented;
-    if (!this.verifier.isWellFormed(token)) throw this.#refuse(presented, refuse('token_invalid'));
-    if (this.verifier.isOpaque(token)) return this.#learnTogether(presented, known);
+    if (machineTypeOf(token)) return this.#learnTogether(presented, known);
     if (!known) this.newcomers.admit(address);
     return this.#ask(presented, known);
   }
 
   /** With the processes that share a Redis: one call to Clerk for all. */
   async #learnTogether(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
-    const { key, address } = presented;
+    const { token, key, address } = presented;
+    if (!isMachineSecret(token)) throw this.#refuse(presented, refuse('token_invalid'));
     const good = (await this.shared.find(key)) ?? known;
     if (good && isFresh(good)) return this.#remember(presented, good);
     if (!good) this.newcomers.admitToClerk(address);
-    const told = await this.shared.claim(key);
-    if (told) return this.#remember(presented, told);
-    try {
-      const verdict = await this.#ask(presented, good);
-      await this.shared.keep(key, verdict);
-      return verdict;
-    } finally {
-      await this.shared.release(key);
-    }
+    return this.#remember(presented, await this.shared.learn(key, () => this.#ask(presented, good)));
   }
 
   /** A verdict that was good serves longer only where nobody could say that it is not. */
@@ -105,12 +95,12 @@ export class MachineTokens {
 
   #refuse({ token, key, address }: Presented, { refused, final }: Refusal): Problem {
     this.#memoryOf(token).delete(key);
-    if (final) this.#refusals.set(key, refused);
+    if (final) this.#refusals.add(key, refused);
     if (final) this.newcomers.failed(address);
     return new Problem(refused);
   }
 
   #memoryOf(token: string): LRUCache<string, MachineVerdict> {
-    return this.verifier.isOpaque(token) ? this.#known : this.#signed;
+    return machineTypeOf(token) ? this.#known : this.#signed;
   }
 }

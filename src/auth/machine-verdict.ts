@@ -23,7 +23,7 @@ export function verdictOf(type: MachineTokenType, token: ClerkMachineToken, aske
   return { principal, freshUntil: askedAt + FRESH_MS, endsAt: token.expiration };
 }
 
-/** One from further ahead is of a clock that was set back. */
+/** Where the clock was set back, a verdict would count for longer than a minute: it is none then. */
 export function isFresh({ freshUntil, endsAt }: MachineVerdict, now = Date.now()): boolean {
   return now < freshUntil && freshUntil <= now + FRESH_MS && (endsAt === null || now < endsAt);
 }

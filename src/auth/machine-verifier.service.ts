@@ -5,9 +5,6 @@ import { MachineJwts } from './machine-jwts.service.ts';
 import { type MachineTokenType, machineTypeOf } from './token-type.ts';
 import { type Refusal, refuse } from './verdict.ts';
 
-/** Any prefix, and at least as much as Clerk makes up; in its alphabet. */
-const SECRET = /^[a-z]{2,3}_[\w-]{16,256}$/;
-
 export type MachineAnswer = Exclude<MachineTokenAnswer, 'unknown'> | Refusal;
 
 /** Whether a token of a machine is good, by Clerk's word or signature. */
@@ -23,18 +20,8 @@ export class MachineVerifier {
     this.#clockSkewMs = clockSkewMs;
   }
 
-  /** Whether Clerk must be asked about it. */
-  isOpaque(token: string): boolean {
-    return machineTypeOf(token) !== undefined;
-  }
-
-  /** Whether it may be a token at all. */
-  isWellFormed(token: string): boolean {
-    return !this.isOpaque(token) || SECRET.test(token);
-  }
-
   async verify(type: MachineTokenType, token: string): Promise<MachineAnswer> {
-    const answer = this.isOpaque(token) ? await this.clerk.verify(type, token) : await this.jwts.verify(token);
+    const answer = machineTypeOf(token) ? await this.clerk.verify(type, token) : await this.jwts.verify(token);
     if (answer === 'unknown') return refuse('token_invalid');
     return typeof answer === 'object' && 'token' in answer ? this.#judge(answer.token) : answer;
   }

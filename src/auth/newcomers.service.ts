@@ -1,26 +1,28 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Pace, partOfLimit } from '../clerk/index.ts';
+import { Pace, tenthOfLimit } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { Failures, rateLimited } from '../http/index.ts';
 
 const MAX_FAILURES = 30;
-/** Of Clerk's limit: whoever makes up tokens takes no more of it from who has one. */
-const PART_OF_LIMIT = 0.1;
 const AT_ONCE = 0.5;
 
-/** Lets those in by and by whose token nobody has verified yet. */
+/**
+ * Admits those whose token nobody has verified yet: whoever makes tokens up takes no more than a tenth of Clerk's limit from
+ * who has one.
+ */
 @Injectable()
 export class Newcomers {
-  readonly #failures = new Failures();
+  readonly #failures = new Failures(MAX_FAILURES);
   readonly #pace: Pace;
 
   constructor(@Inject(SETTINGS) { clerk }: Settings) {
-    this.#pace = new Pace(partOfLimit(clerk.secretKey, PART_OF_LIMIT), AT_ONCE);
+    this.#pace = new Pace(tenthOfLimit(clerk.secretKey), AT_ONCE);
   }
 
   /** Throws `rate_limited` for an address that failed too often. */
   admit(address: string): void {
-    if (this.#failures.of(address) >= MAX_FAILURES) throw rateLimited(Failures.WINDOW_MS);
+    const refusal = this.#failures.refusalOf(address);
+    if (refusal) throw refusal;
   }
 
   /** As `admit`; throws it also when this process has asked Clerk about as many newcomers as it may. */

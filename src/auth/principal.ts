@@ -64,7 +64,7 @@ export function principalOf(claims: Claims): SessionPrincipal {
   };
 }
 
-/** Null: the caller is nobody. What a key's own claims say of a profile is not Clerk's word. */
+/** Null: the caller is no user. What a key's own claims say of a profile is not Clerk's word. */
 export function claimedUserOf(principal: Principal): ClaimedUser | null {
   if (principal.tokenType === 'session_token') return principal.claims;
   return principal.clerkUserId === null ? null : { sub: principal.clerkUserId };

@@ -63,7 +63,7 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
   }
 
   #noticeBack(): void {
-    if (this.#isAway) this.#logger.log('Redis answers again');
+    this.#logger.log('Redis answers: what one process learned of a token of a machine serves all');
     this.#isAway = false;
   }
 }

@@ -12,13 +12,13 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** Closes a route, or all of a controller, to callers without an active organization: 403 `tenant_required`. */
 export function RequireTenant() {
-  return require({ refusal: 'tenant_required' });
+  return addRule({ refusal: 'tenant_required' });
 }
 
 /** Asks for this role in the active organization, in Clerk's full form (`org:admin`): else 403 `role_required`. */
 export function RequireRole(role: string) {
   if (!ROLE.test(role)) return complain(`${role} is no role key of Clerk's: write it in full, as org:admin`);
-  return require({ refusal: 'role_required', role });
+  return addRule({ refusal: 'role_required', role });
 }
 
 /** Asks for this permission in the active organization (`org:projects:write`): else 403 `permission_required`. */
@@ -27,7 +27,7 @@ export function RequirePermission(permission: string) {
     return complain(`${permission} is never in a token of Clerk's: ask for a role, as @RequireRole('org:admin')`);
   if (!PERMISSION.test(permission))
     return complain(`${permission} is no permission key of Clerk's: write it in full, as org:projects:write`);
-  return require({ refusal: 'permission_required', permission });
+  return addRule({ refusal: 'permission_required', permission });
 }
 
 /**
@@ -36,13 +36,13 @@ export function RequirePermission(permission: string) {
  */
 export function RequireFeature(feature: string) {
   if (!SLUG.test(feature)) return complain(`${feature} is no feature: write its slug, as export or org:export`);
-  return require({ refusal: 'feature_required', feature });
+  return addRule({ refusal: 'feature_required', feature });
 }
 
 /** Asks for a plan by its slug, with a scope or without, as RequireFeature: else 403 `plan_required`. */
 export function RequirePlan(plan: string) {
   if (!SLUG.test(plan)) return complain(`${plan} is no plan: write its slug, as pro or org:pro`);
-  return require({ refusal: 'plan_required', plan });
+  return addRule({ refusal: 'plan_required', plan });
 }
 
 /**
@@ -54,12 +54,12 @@ export function RequireReverification(reverification: Reverification) {
   const configOf = validateReverificationConfig(reverification);
   if (!configOf || !Number.isFinite(configOf().afterMinutes))
     return complain("a reverification is 'strict_mfa', 'strict', 'moderate', 'lax', or { level, afterMinutes }");
-  return require({ refusal: 'reverification_required', reverification });
+  return addRule({ refusal: 'reverification_required', reverification });
 }
 
 /** Refuses who acts as somebody else: 403 `impersonation_forbidden`. */
 export function ForbidImpersonation() {
-  return require({ refusal: 'impersonation_forbidden' });
+  return addRule({ refusal: 'impersonation_forbidden' });
 }
 
 /**
@@ -68,7 +68,7 @@ export function ForbidImpersonation() {
  */
 export function RequireScope(scope: string) {
   if (!SCOPE.test(scope)) return complain(`${scope} is no scope: one word, as projects:read`);
-  return require({ refusal: 'scope_required', scope });
+  return addRule({ refusal: 'scope_required', scope });
 }
 
 /** All that is declared on the controller and on these methods of it. */
@@ -78,6 +78,6 @@ export function rulesDeclaredOn(controller: { prototype: object }, methods: stri
 }
 
 /** Adds to what is there, inherited or of another decorator: all rules hold. */
-function require(rule: Rule): ClassDecorator & MethodDecorator {
+function addRule(rule: Rule): ClassDecorator & MethodDecorator {
   return declare(RULES, (before) => [rule, ...((before as readonly Rule[] | undefined) ?? [])]);
 }

@@ -12,8 +12,10 @@ const TOPIC = 'revocation';
 /** No copy in memory is older than five minutes. */
 const RELOAD_MS = 4 * 60_000;
 const MAX_REMEMBERED = 500_000;
-/** An API key may live for ever, and its user's mark must outlive it. */
-const KEPT_OF_USER_S = 100 * 365 * 86_400;
+/** An API key may live for ever, and the marks of whose it is must outlive it. */
+const FOR_GOOD_S = 100 * 365 * 86_400;
+/** Longer than a good verdict on a key serves while Clerk is away; from then on Clerk refuses it. */
+const API_KEY_KEPT_S = 600;
 
 /**
  * Tokens that are refused although they are good: of sessions that ended, of tenants that are gone, and those issued before
@@ -63,7 +65,7 @@ export class Revocations implements BeforeApplicationShutdown {
     await this.#record(em, 'session', sessionId, null);
   }
 
-  /** Refuses the API key until no verdict of Clerk's from before can be alive, which then refuses it. In the caller's transaction. */
+  /** Refuses the API key that Clerk has revoked, as long as a verdict from before may serve. In the caller's transaction. */
   async revokeApiKey(em: EntityManager, keyId: string): Promise<void> {
     await this.#record(em, 'api_key', keyId, null);
   }
@@ -96,11 +98,17 @@ export class Revocations implements BeforeApplicationShutdown {
   }
 
   async #record(em: EntityManager, kind: RevokedKind, clerkId: string, time: number | null): Promise<void> {
-    const keptS = kind === 'user' ? KEPT_OF_USER_S : this.#keptS;
-    const [recorded] = await em.execute<{ not_before: string | null }[]>(RECORD, [kind, clerkId, time, keptS]);
+    const given = [kind, clerkId, time, this.#keptFor(kind)];
+    const [recorded] = await em.execute<{ not_before: string | null }[]>(RECORD, given);
     if (!recorded) return;
     const notBefore = recorded.not_before === null ? null : Number(recorded.not_before);
     this.changes.record(em, TOPIC, RevocationSet.keyOf(kind, clerkId, notBefore), { urgent: true });
+  }
+
+  /** In seconds: as long as a token that it refuses can live. */
+  #keptFor(kind: RevokedKind): number {
+    if (kind === 'user' || kind === 'tenant') return FOR_GOOD_S;
+    return kind === 'api_key' ? API_KEY_KEPT_S : this.#keptS;
   }
 
   async #isRefusedInTable(principal: Principal): Promise<boolean> {

@@ -36,21 +36,34 @@ export class RouteDocs implements RouteDescriber {
 }
 
 /** Scopes as OpenAPI 3.1 has them: what the token must carry, of whatever scheme. */
-function securityOf({ accepts, rules }: Route): Record<string, string[]>[] {
-  const scopes = rules.flatMap((rule) => (rule.refusal === 'scope_required' ? [rule.scope] : []));
-  return accepts.map((type) => ({ [type]: type === 'session_token' ? [] : scopes }));
+function securityOf(route: Route): Record<string, string[]>[] {
+  const scopes = route.rules.flatMap((rule) => (rule.refusal === 'scope_required' ? [rule.scope] : []));
+  return admitted(route).map((type) => ({ [type]: type === 'session_token' ? [] : scopes }));
 }
 
-function descriptionOf({ accepts, rules }: Route): string {
-  const takes = `Takes ${accepts.map((type) => NAMES[type]).join(', or ')}.`;
-  const isScoped = rules.some(({ refusal }) => refusal === 'scope_required');
-  const ofPerson = rules.filter(({ refusal }) => refusal !== 'scope_required');
-  const ofMachine = rules.filter((rule) => !isScoped || !isOfSessions(rule));
+function descriptionOf(route: Route): string {
+  const types = admitted(route);
   const lines = [
-    accepts.includes('session_token') && asks('a session', ofPerson),
-    accepts.some((type) => type !== 'session_token') && asks('a machine', ofMachine),
+    `Takes ${types.map((type) => NAMES[type]).join(', or ') || 'nobody'}.`,
+    types.includes('session_token') &&
+      asks(
+        'a session',
+        route.rules.filter(({ refusal }) => refusal !== 'scope_required'),
+      ),
+    types.some((type) => type !== 'session_token') &&
+      asks(
+        'a machine',
+        route.rules.filter((rule) => !isOfSessions(rule)),
+      ),
   ];
-  return [takes, ...lines].filter(Boolean).join(' ');
+  return lines.filter(Boolean).join(' ');
+}
+
+/** Of the kinds that it accepts, those that can meet its rules. */
+function admitted({ accepts, rules }: Route): TokenType[] {
+  const isScoped = rules.some(({ refusal }) => refusal === 'scope_required');
+  const isOpenToMachines = isScoped || !rules.some(isOfSessions);
+  return accepts.filter((type) => type === 'session_token' || isOpenToMachines);
 }
 
 function asks(caller: string, rules: readonly Rule[]): string {

@@ -78,15 +78,21 @@ function isMetBySession(rule: Rule, principal: SessionPrincipal, has: Has): bool
 function refusalOfMachine(rules: readonly Rule[], principal: MachinePrincipal): Problem | undefined {
   const isScoped = rules.some(({ refusal }) => refusal === 'scope_required');
   const unmet = rules.find((rule) => !(isOfSessions(rule) ? isScoped : isMetByMachine(rule, principal)));
-  if (!unmet) return undefined;
-  return new Problem(unmet.refusal, isOfSessions(unmet) ? { detail: 'The route asks this of sessions alone.' } : {});
+  return unmet && new Problem(unmet.refusal, { detail: detailForMachine(unmet) });
 }
 
-type RuleOfAnybody = Extract<Rule, { refusal: 'tenant_required' | 'impersonation_forbidden' | 'scope_required' }>;
+function detailForMachine(unmet: Rule): string | undefined {
+  if (isOfSessions(unmet)) return 'The route asks this of sessions alone, and no scope of machines.';
+  if (unmet.refusal === 'tenant_required') return 'The route works in a tenant: use an API key of an organization.';
+  return unmet.refusal === 'scope_required' ? `The route needs the scope ${unmet.scope}.` : undefined;
+}
+
+const OF_ANYBODY = ['tenant_required', 'impersonation_forbidden', 'scope_required'] as const;
+type RuleOfAnybody = Extract<Rule, { refusal: (typeof OF_ANYBODY)[number] }>;
 
 /** Whether it asks for what a machine cannot have. */
 export function isOfSessions(rule: Rule): rule is Exclude<Rule, RuleOfAnybody> {
-  return !['tenant_required', 'impersonation_forbidden', 'scope_required'].includes(rule.refusal);
+  return !OF_ANYBODY.some((refusal) => refusal === rule.refusal);
 }
 
 function isMetByMachine(rule: RuleOfAnybody, { organization, impersonatedBy, scopes }: MachinePrincipal): boolean {

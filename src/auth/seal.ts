@@ -29,7 +29,7 @@ export class Seal {
     try {
       return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
     } catch {
-      // the one thing that final says: it is not authentic
+      // `final` throws for one reason: the text is not authentic
       return undefined;
     }
   }

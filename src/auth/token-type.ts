@@ -14,6 +14,8 @@ const PREFIXES: readonly [prefix: string, type: MachineTokenType][] = [
 /** Of a JWT that is an access token (RFC 9068, section 2.1). */
 const OAUTH_TYPES = ['at+jwt', 'application/at+jwt'];
 const MACHINE = 'mch_';
+/** At least as much as Clerk makes up, in its alphabet. */
+const SECRET = /^[a-z]{2,3}_[\w-]{16,256}$/;
 
 /**
  * What kind of token it is by its looks alone, which prove nothing. A JWT is looked into only where the route takes one of a
@@ -27,9 +29,14 @@ export function tokenTypeOf(token: string, accepted: readonly TokenType[]): Toke
   return 'session_token';
 }
 
-/** By the prefix of a machine token that is no JWT. */
+/** Of a machine's token that is no JWT, which only Clerk can read; undefined: it is none. */
 export function machineTypeOf(token: string): MachineTokenType | undefined {
   return PREFIXES.find(([prefix]) => token.startsWith(prefix))?.[1];
+}
+
+/** Whether it may be such a token at all. */
+export function isMachineSecret(token: string): boolean {
+  return SECRET.test(token);
 }
 
 export function isOAuthType(typ: unknown): boolean {

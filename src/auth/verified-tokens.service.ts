@@ -2,27 +2,21 @@ import { hash } from 'node:crypto';
 import { CACHE_MANAGER } from '@nestjs/cache-manager';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Cache } from 'cache-manager';
-import { LRUCache } from 'lru-cache';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { Problem, type ProblemCode } from '../http/index.ts';
+import { Problem } from '../http/index.ts';
 import { type Claims, isWithinTimes } from './claims.ts';
+import { Refusals } from './refusals.ts';
 import { SingleFlight } from './single-flight.ts';
 import { MAX_TOKEN_BYTES } from './token-form.ts';
 import { TokenVerifier } from './token-verifier.service.ts';
 import type { Verdict } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
-const MAX_REFUSALS = 1000;
-const REFUSAL_TTL_MS = 10_000;
-
-/**
- * The claims of a token: verified once, then remembered until they expire, under the SHA-256 of the whole token. What
- * was refused for good is remembered for seconds, so that repeating it is cheap and a flood of it stores little.
- */
+/** The claims of a token: verified once, then remembered until they expire, under the SHA-256 of the whole token. */
 @Injectable()
 export class VerifiedTokens {
   readonly #verifying = new SingleFlight<Verdict>();
-  readonly #refusals = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: REFUSAL_TTL_MS });
+  readonly #refusals = new Refusals();
   readonly #clockSkewMs: number;
 
   constructor(
@@ -41,16 +35,10 @@ export class VerifiedTokens {
     const key = hash('sha256', token, 'base64url');
     const known = await this.cache.get<Claims>(key);
     if (known && isWithinTimes(known, this.#clockSkewMs, Date.now())) return known;
-    const verdict = await this.#verdict(key, token);
+    this.#refusals.check(key);
+    const verdict = await this.#verifying.run(key, () => this.#verify(key, token));
     if ('claims' in verdict) return verdict.claims;
     throw new Problem(verdict.refused);
-  }
-
-  /** One verification for all requests that bring the same token at the same time. */
-  async #verdict(key: string, token: string): Promise<Verdict> {
-    const refused = this.#refusals.get(key);
-    if (refused) return { refused, final: true };
-    return this.#verifying.run(key, () => this.#verify(key, token));
   }
 
   async #verify(key: string, token: string): Promise<Verdict> {
@@ -58,7 +46,7 @@ export class VerifiedTokens {
     if ('claims' in verdict) {
       const ttl = verdict.claims.exp * 1000 - Date.now();
       if (ttl > 0) await this.cache.set(key, verdict.claims, ttl);
-    } else if (verdict.final) this.#refusals.set(key, verdict.refused);
+    } else if (verdict.final) this.#refusals.add(key, verdict.refused);
     return verdict;
   }
 }

@@ -1,4 +1,4 @@
-import { type ClerkClient, createClerkClient } from '@clerk/backend';
+import type { ClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
@@ -6,6 +6,7 @@ import { bulkhead, type IPolicy, TimeoutStrategy, timeout, wrap } from 'cockatie
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { refuseInTransaction } from './clerk-http.ts';
+import { clerkSdk } from './clerk-sdk.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
 import { ClerkId } from './clerk-values.schema.ts';
 import type { JsonWebKey } from './json-web-key.ts';
@@ -16,7 +17,7 @@ const MAX_CALLS = 20;
 
 /**
  * Clerk's Backend API. Every call has a time-out, and none is made while a transaction is open: it would hold rows and a
- * connection for as long as Clerk takes. The SDK has neither time-out nor retry, and gives no way to abort.
+ * connection for as long as Clerk takes.
  */
 @Injectable()
 export class ClerkApi {
@@ -28,14 +29,9 @@ export class ClerkApi {
   constructor(
     private readonly em: EntityManager,
     breaker: ClerkBreaker,
-    @Inject(SETTINGS) { clerk }: Settings,
+    @Inject(SETTINGS) settings: Settings,
   ) {
-    this.#client = createClerkClient({
-      secretKey: clerk.secretKey,
-      publishableKey: clerk.publishableKey,
-      apiUrl: clerk.apiUrl,
-      telemetry: { disabled: true },
-    });
+    this.#client = clerkSdk(settings);
     this.#calls = wrap(bulkhead(MAX_CALLS), breaker.policy, this.#timeout);
   }
 

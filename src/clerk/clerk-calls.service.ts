@@ -9,15 +9,13 @@ import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { type ClerkCall, ClerkHttp, refuseInTransaction } from './clerk-http.ts';
 import { problemOf } from './clerk-problem.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
-import { Pace, partOfLimit } from './pace.ts';
+import { halfOfLimit, Pace } from './pace.ts';
 
 const TIMEOUT_MS = 2000;
 /** For all calls of one use case. */
 const BUDGET_MS = 8000;
 /** Calls at one time; what comes beyond is not queued. */
 const MAX_CALLS = 20;
-/** Of Clerk's limit: the other is that of who reads everything. */
-const HALF = 0.5;
 /** People wait: more at once than who reads everything, and less afterwards. */
 const AT_ONCE = 0.5;
 /** How often a call is made again that Clerk was too busy for. */
@@ -45,7 +43,7 @@ export class ClerkCalls {
     @Inject(SETTINGS) settings: Settings,
   ) {
     this.#http = new ClerkHttp(settings);
-    this.#pace = new Pace(partOfLimit(settings.clerk.secretKey, HALF), AT_ONCE);
+    this.#pace = new Pace(halfOfLimit(settings.clerk.secretKey), AT_ONCE);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { type ClerkClient, createClerkClient } from '@clerk/backend';
+import type { ClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
@@ -7,13 +7,13 @@ import { SETTINGS, type Settings } from '../config/index.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { refuseInTransaction } from './clerk-http.ts';
 import { ClerkMachineToken } from './clerk-machine-token.schema.ts';
+import { clerkSdk } from './clerk-sdk.ts';
+import { LIMIT_WINDOW_MS } from './pace.ts';
 
 const TIMEOUT_MS = 2000;
 /** Calls at one time, and how many more may wait. */
 const MAX_CALLS = 20;
 const MAX_WAITING = 200;
-/** Clerk's limits count in windows of 10 s. */
-const WINDOW_MS = 10_000;
 const MAX_BUSY_MS = 120_000;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
@@ -33,15 +33,9 @@ export class ClerkMachineTokens {
   constructor(
     private readonly em: EntityManager,
     breaker: ClerkBreaker,
-    @Inject(SETTINGS) { clerk }: Settings,
+    @Inject(SETTINGS) settings: Settings,
   ) {
-    this.#client = createClerkClient({
-      secretKey: clerk.secretKey,
-      machineSecretKey: clerk.machineSecretKey,
-      publishableKey: clerk.publishableKey,
-      apiUrl: clerk.apiUrl,
-      telemetry: { disabled: true },
-    });
+    this.#client = clerkSdk(settings);
     const inTime = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
     this.#calls = wrap(bulkhead(MAX_CALLS, MAX_WAITING), breaker.policy, inTime);
   }
@@ -51,7 +45,7 @@ export class ClerkMachineTokens {
     try {
       return await this.#calls.execute(() => this.#ask(kind, secret));
     } catch (error) {
-      if (error instanceof BulkheadRejectedError) return { busyMs: WINDOW_MS };
+      if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
       return 'away';
     }
@@ -63,7 +57,8 @@ export class ClerkMachineTokens {
       return { token: ClerkMachineToken.parse(await this.#read(kind, secret)) };
     } catch (error) {
       if (!isClerkAPIResponseError(error)) throw error;
-      if (error.status === 429) return { busyMs: Math.min((error.retryAfter || 0) * 1000 || WINDOW_MS, MAX_BUSY_MS) };
+      if (error.status === 429)
+        return { busyMs: Math.min((error.retryAfter || 0) * 1000 || LIMIT_WINDOW_MS, MAX_BUSY_MS) };
       if (!UNKNOWN.includes(error.status)) throw error;
       if (error.status === 401) this.#logger.warn('Clerk refuses a machine token or our secret key (401)');
       return 'unknown';

@@ -6,11 +6,9 @@ import type { Settings } from '../config/index.ts';
 import { ClerkHttp, refuseInTransaction } from './clerk-http.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 import { ClerkUnreachable } from './clerk-unreachable.ts';
-import { Pace, partOfLimit } from './pace.ts';
+import { halfOfLimit, Pace } from './pace.ts';
 
 const TIMEOUT_MS = 30_000;
-/** Of Clerk's limit: the other is for requests. */
-const HALF = 0.5;
 const MAX_RETRIES = 8;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 15_000;
@@ -32,7 +30,7 @@ export class ClerkPatience {
   ) {
     this.#http = new ClerkHttp(settings);
     this.#host = new URL(settings.clerk.apiUrl).host;
-    this.#pace = new Pace(partOfLimit(settings.clerk.secretKey, HALF));
+    this.#pace = new Pace(halfOfLimit(settings.clerk.secretKey));
     this.#patience.onRetry(({ delay, attempt, ...result }) => {
       const again = `${Math.round(delay)} ms, retry ${attempt} of ${MAX_RETRIES}`;
       this.#logger.warn(`Clerk is asked again in ${again}: ${messageOf(result)}`);

@@ -1,8 +1,7 @@
 import { type InputError, Problem, rateLimited } from '../http/index.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
+import { LIMIT_WINDOW_MS } from './pace.ts';
 
-/** Clerk's limits count in windows of 10 s. */
-const WINDOW_MS = 10_000;
 const MAX_ERRORS = 20;
 
 const NOT_FOUND = new Set([
@@ -37,7 +36,7 @@ const POINTERS = new Map([
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (!(error instanceof ClerkRefusal)) return new Problem('unavailable', { cause: error });
-  if (error.status === 429) return rateLimited(error.retryAfterMs || WINDOW_MS, error);
+  if (error.status === 429) return rateLimited(error.retryAfterMs || LIMIT_WINDOW_MS, error);
   if (!error.isOfTheCall) return new Problem('unavailable', { cause: error });
   return refused(error);
 }

@@ -33,7 +33,7 @@ export {
   InEventTransaction,
   OnClerkEvent,
 } from './on-clerk-event.decorator.ts';
-export { Pace, partOfLimit } from './pace.ts';
+export { Pace, tenthOfLimit } from './pace.ts';
 export { type Outcome, type ReconcileOptions, Reconciliation } from './reconciliation.ts';
 export {
   type Answers,

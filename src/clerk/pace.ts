@@ -8,9 +8,16 @@ interface Limit {
 /** The part of a limit that may be used at once; the rest comes by and by, so that no window has more than the limit. */
 const AT_ONCE = 0.2;
 
-/** A part of Clerk's limit for a key: that is 1000 calls in 10 s for a production instance, 100 for others. */
-export function partOfLimit(secretKey: string, part: number): Limit {
-  return { calls: (secretKey.startsWith('sk_live_') ? 1000 : 100) * part, inMs: 10_000 };
+/** Clerk's limits count in windows of this length. */
+export const LIMIT_WINDOW_MS = 10_000;
+
+/** Of requests one half, the other of who reads everything. */
+export const halfOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.5);
+export const tenthOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.1);
+
+/** Of Clerk's limit for a key: that is 1000 calls in a window for a production instance, 100 for others. */
+function partOfLimit(secretKey: string, part: number): Limit {
+  return { calls: (secretKey.startsWith('sk_live_') ? 1000 : 100) * part, inMs: LIMIT_WINDOW_MS };
 }
 
 /** Lets calls through one after the other, in no window of that length more than that many. */

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Patch, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import { CurrentPrincipal, claimedEntitlementsOf, type SessionPrincipal } from '../auth/index.ts';
+import { CurrentSession, claimedEntitlementsOf, type SessionPrincipal } from '../auth/index.ts';
 import { ActiveTenant, nameOfTenant, type TenantSnapshot } from '../tenants/index.ts';
 import { CurrentUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
 import { Me, MeChanges } from './me.schemas.ts';
@@ -14,7 +14,7 @@ export class MeController {
   @Get()
   @ApiOkResponse({ standardSchema: Me })
   async show(
-    @CurrentPrincipal() principal: SessionPrincipal,
+    @CurrentSession() principal: SessionPrincipal,
     @ActiveTenant() tenant: TenantSnapshot | null,
   ): Promise<Me> {
     return toMe(await this.users.findOrCreate(principal), tenant, principal);
@@ -24,7 +24,7 @@ export class MeController {
   @ApiOkResponse({ standardSchema: Me })
   async change(
     @CurrentUser() user: User,
-    @CurrentPrincipal() principal: SessionPrincipal,
+    @CurrentSession() principal: SessionPrincipal,
     @ActiveTenant() tenant: TenantSnapshot | null,
     @Body({ schema: MeChanges }) changes: MeChanges,
   ): Promise<Me> {

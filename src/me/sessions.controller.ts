@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { CurrentPrincipal, type SessionPrincipal } from '../auth/index.ts';
+import { CurrentSession, type SessionPrincipal } from '../auth/index.ts';
 import { Sessions } from './sessions.schemas.ts';
 import { SessionsService } from './sessions.service.ts';
 
@@ -14,7 +14,7 @@ export class SessionsController {
   @Get()
   @ApiOkResponse({ standardSchema: Sessions })
   @SerializeOptions({ schema: Sessions })
-  async list(@CurrentPrincipal() principal: SessionPrincipal): Promise<Sessions> {
+  async list(@CurrentSession() principal: SessionPrincipal): Promise<Sessions> {
     return this.sessions.list(principal);
   }
 
@@ -23,7 +23,7 @@ export class SessionsController {
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })
-  async revoke(@CurrentPrincipal() principal: SessionPrincipal, @Param('id') id: string): Promise<void> {
+  async revoke(@CurrentSession() principal: SessionPrincipal, @Param('id') id: string): Promise<void> {
     await this.sessions.revoke(principal, id);
   }
 }

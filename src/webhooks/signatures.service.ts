@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Webhook, WebhookVerificationError } from 'svix';
 import { WEBHOOK_SECRETS } from '../clerk/index.ts';
-import { Failures, Problem, rateLimited } from '../http/index.ts';
+import { Failures, Problem } from '../http/index.ts';
 import type { SignedHeaders } from './signed-headers.ts';
 
 const PREFIX = 'whsec_';
@@ -13,7 +13,7 @@ const MAX_FAILURES = 20;
 export class Signatures {
   readonly #logger = new Logger(Signatures.name);
   readonly #secrets: { key: Buffer; webhook: Webhook }[];
-  readonly #failures = new Failures();
+  readonly #failures = new Failures(MAX_FAILURES);
 
   constructor(@Inject(WEBHOOK_SECRETS) secrets: string[]) {
     this.#secrets = secrets.map((secret) => ({
@@ -35,7 +35,9 @@ export class Signatures {
   }
 
   #refusal(address: string): Problem {
-    if (this.#failures.add(address) > MAX_FAILURES) return rateLimited(Failures.WINDOW_MS);
+    const refusal = this.#failures.refusalOf(address);
+    if (refusal) return refusal;
+    this.#failures.add(address);
     this.#logger.warn(
       'a delivery with a wrong signature was refused; is CLERK_WEBHOOK_SIGNING_SECRET of this endpoint?',
     );

@@ -9,8 +9,8 @@ import type { Directory } from '../../local/clerk/directory.ts';
 import { type ClerkEvent, type Events, eventOf } from '../../local/clerk/events.ts';
 import { newId } from '../../local/clerk/ids.ts';
 import { LocalClerk } from '../../local/clerk/local-clerk.ts';
+import type { M2MTokens } from '../../local/clerk/m2m-tokens.ts';
 import { aMachineToken, MACHINE_JWT, machineClaims } from '../../local/clerk/machine-token.ts';
-import type { MachineTokens } from '../../local/clerk/machine-tokens.ts';
 import { aMembership, type LocalMembership } from '../../local/clerk/membership.ts';
 import { anOAuthToken, OAUTH_JWT, type OAuthTokens, oauthClaims } from '../../local/clerk/oauth-tokens.ts';
 import { anOrganization, type LocalOrganization, type OrganizationFacts } from '../../local/clerk/organization.ts';
@@ -112,8 +112,8 @@ export class TestClerk {
     return this.#clerk.apiKeys;
   }
 
-  get machineTokens(): MachineTokens {
-    return this.#clerk.machineTokens;
+  get m2mTokens(): M2MTokens {
+    return this.#clerk.m2mTokens;
   }
 
   get oauthTokens(): OAuthTokens {
@@ -235,7 +235,7 @@ export class TestClerk {
   /** An M2M token that Clerk knows, unless it is a JWT, by default from and for `machineId`. */
   anM2MToken({ format, ...facts }: TokenFacts & { claims?: object; format?: 'opaque' | 'jwt' } = {}) {
     const seconds = facts.secondsUntilExpiration;
-    return this.machineTokens.create({ ...facts, token_format: format, seconds_until_expiration: seconds });
+    return this.m2mTokens.create({ ...facts, token_format: format, seconds_until_expiration: seconds });
   }
 
   /** An OAuth access token that Clerk knows, by default of a new user. */
@@ -244,16 +244,16 @@ export class TestClerk {
   }
 
   /** The JWT of a machine, by default from and for `machineId`, with claims and header laid over. */
-  anM2MJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
+  anM2MJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.key): string {
     const usual = machineClaims(this.origin, aMachineToken({ subject: this.machineId, scopes: [this.machineId] }));
-    return signToken(this.key, { ...usual, ...claims }, { ...MACHINE_JWT, ...header });
+    return signToken(key, { ...usual, ...claims }, { ...MACHINE_JWT, ...header });
   }
 
   /** The JWT of an OAuth application, by default for a new user, with claims and header laid over. */
-  anOAuthJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
+  anOAuthJwt(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.key): string {
     const subject = 'sub' in claims ? '' : this.aUser().id;
     const usual = oauthClaims(this.origin, anOAuthToken({ subject }));
-    return signToken(this.key, { ...usual, ...claims }, { ...OAUTH_JWT, ...header });
+    return signToken(key, { ...usual, ...claims }, { ...OAUTH_JWT, ...header });
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import { modulesOf, requestChain } from '../../src/app.module.ts';
 import { Accepts, CurrentPrincipal, type MachinePrincipal } from '../../src/auth/index.ts';
@@ -8,6 +9,8 @@ import { CurrentUser, User } from '../../src/users/index.ts';
 import { startApp, type TestApp } from './app.ts';
 import type { TestClerk } from './clerk.ts';
 import type { TestDatabase } from './database.ts';
+
+const PATIENCE_MS = 10_000;
 
 /** Says who calls. */
 @Accepts('api_key', 'm2m_token', 'oauth_token')
@@ -59,6 +62,33 @@ export function startWithMachines(
     class MachinesModule {}
     return MachinesModule;
   });
+}
+
+/** What machines get that are accepted, and what others get. */
+export const OK = [200, undefined];
+export const REVOKED = [401, 'token_revoked'];
+export const EXPIRED = [401, 'token_expired'];
+export const INVALID = [401, 'token_invalid'];
+
+/** The clock of this process stands still from now on, until the mocks are restored. */
+export function stopClock(): { goAhead(milliseconds: number): void } {
+  let now = Date.now();
+  jest.spyOn(Date, 'now').mockImplementation(() => now);
+  return { goAhead: (milliseconds) => (now += milliseconds) };
+}
+
+/** How often Clerk was asked about a token of a machine. */
+export const verificationsAt = (clerk: TestClerk) => clerk.calls.filter((path) => path.endsWith('/verify')).length;
+
+/** What the token gets from the first time on that it is not accepted. */
+export async function refusalOf(app: TestApp, token: string, path?: string) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await seen(app, token, path);
+    if (answer[0] !== 200) return answer;
+    if (performance.now() > deadline) throw new Error('The token is accepted still');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /** Failures are counted by address: this one failed never before. */

@@ -17,7 +17,7 @@ interface Instance {
 export type NewMachineToken = Partial<MachineTokenFacts> & { token_format?: 'opaque' | 'jwt' };
 
 /** The M2M tokens that are not JWTs: those stand by their signature, and are not kept. */
-export class MachineTokens extends TokenBook<MachineTokenRow> {
+export class M2MTokens extends TokenBook<MachineTokenRow> {
   readonly #instance: Instance;
 
   constructor(instance: Instance) {
