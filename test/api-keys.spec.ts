@@ -114,6 +114,18 @@ describe('to revoke an API key', () => {
     expect(await seen(app, secret)).toEqual([401, 'token_revoked']);
   });
 
+  it('holds for longer than any verdict, however short the life of session tokens', async () => {
+    const short = await startApp(clerk, { ...clerk.productionEnv, CLERK_MAX_TOKEN_LIFETIME_S: '60' }, app.database);
+    const ours = anAdmin(clerk);
+    const { id } = aKeyOf(ours);
+    expect((await short.as(ours.token(), `${KEYS}/${id}`, { method: 'DELETE' })).status).toBe(204);
+    const [kept] = await app.database.query<{ left: number }>(
+      "select extract(epoch from expires_at - now())::int as left from revocations where kind = 'api_key' and clerk_id = $1",
+      [id],
+    );
+    expect(kept?.left).toBeGreaterThan(300);
+  });
+
   it('of another tenant, of a user, or of nobody is a 404', async () => {
     const [ours, theirs] = [anAdmin(clerk), anAdmin(clerk)];
     await meet(app, ours.token());

@@ -367,6 +367,7 @@ describe('a machine, of which Clerk’s auth object says no to whatever is asked
     impersonatedBy: null,
     organization: null,
     scopes: [],
+    clientId: null,
     issuedAt: NOW_S,
     claims: { ...version2 },
     ...facts,

@@ -56,6 +56,7 @@ describe('a machine is who its token says', () => {
         impersonatedBy: null,
         organization: null,
         scopes: ['a', 'b:c'],
+        clientId: null,
         issuedAt: Math.floor(created_at / 1000),
         claims: { plan: 'x' },
         tenant: null,
@@ -90,7 +91,7 @@ describe('a machine is who its token says', () => {
 
   it('with an OAuth access token, whose times Clerk gives in seconds', async () => {
     const { id: subject } = clerk.aUser();
-    const { token, id } = clerk.anOAuthToken({ subject, scopes: ['profile'] });
+    const { token, id, client_id: clientId } = clerk.anOAuthToken({ subject, scopes: ['profile'] });
     const { body } = await app.as(token, '/machines');
     const issuedAt = expect.any(Number);
     expect(body).toMatchObject({
@@ -99,6 +100,7 @@ describe('a machine is who its token says', () => {
       subject,
       clerkUserId: subject,
       scopes: ['profile'],
+      clientId,
       issuedAt,
     });
     expect(Math.abs((body.issuedAt as number) - secondsFromNow(0))).toBeLessThan(60);
@@ -191,6 +193,13 @@ describe('a token of a machine is refused', () => {
     ['OAuth: expired', () => clerk.anOAuthJwt({ iat: secondsFromNow(-700), exp: secondsFromNow(-600) }), EXPIRED],
     ['OAuth: without a subject', () => clerk.anOAuthJwt({ sub: undefined }), INVALID],
     ['OAuth: of nobody that Clerk has', () => clerk.anOAuthJwt({ sub: 'x_1' }), INVALID],
+    ['OAuth: with a scope that is no text', () => clerk.anOAuthJwt({ scope: 5 }), INVALID],
+    ['M2M: with scopes that are no text', () => clerk.anM2MJwt({ scopes: 5 }), INVALID],
+    ['M2M: with scopes in a list', () => clerk.anM2MJwt({ scopes: ['a'] }), INVALID],
+    ['M2M: of the type of OAuth', () => clerk.anM2MJwt({}, { typ: 'at+jwt', cat: undefined }), INVALID],
+    ['OAuth: with an actor that is a text', () => clerk.anOAuthJwt({ act: 'user_boss' }), INVALID],
+    ['OAuth: with an actor that is a number', () => clerk.anOAuthJwt({ act: { sub: 5 } }), INVALID],
+    ['OAuth: with an actor that is null', () => clerk.anOAuthJwt({ act: null }), INVALID],
     ['OAuth: with an actor without a name', () => clerk.anOAuthJwt({ act: { sub: '' } }), INVALID],
   ])('as JWT, %s', async (_, token, expected) => {
     const jwt = token();
@@ -310,12 +319,15 @@ describe('Clerk is asked', () => {
     expect(await seen(app, secret)).toEqual(EXPIRED);
   });
 
-  it('again when the clock is set back', async () => {
+  it('again after a minute, whoever set the time back meanwhile', async () => {
     const clock = stopClock();
     const { id, secret } = clerk.anApiKey();
     expect(await seen(app, secret)).toEqual(OK);
     clerk.apiKeys.revoke(id);
-    clock.goAhead(-3_600_000);
+    clock.goAhead(59_999);
+    clock.set(-3_600_000);
+    expect(await seen(app, secret)).toEqual(OK);
+    clock.goAhead(1);
     expect(await seen(app, secret)).toEqual(REVOKED);
   });
 });
@@ -327,13 +339,11 @@ describe('when Clerk changes its signing key', () => {
     const [jwt, { secret }] = [own.anM2MJwt(), own.anApiKey()];
     for (const token of [jwt, secret]) expect(await seen(rotating, token)).toEqual(OK);
     own.rotateKey();
-    const ahead = performance.now.bind(performance);
     // between two fetches of the key set, which a JWT of an unknown key asks for, there are 30 s
-    jest.spyOn(performance, 'now').mockImplementation(() => ahead() + 31_000);
+    const clock = stopClock();
+    clock.goAhead(31_000);
     expect(await seen(rotating, own.anM2MJwt())).toEqual(OK);
     expect(await seen(rotating, jwt)).toEqual(INVALID);
-    jest.restoreAllMocks();
-    const clock = stopClock();
     // the bucket of newcomers is empty, and it is none
     for (let i = 0; i < 20; i++) await seen(rotating, junk());
     expect(await seen(rotating, junk())).toEqual(BUSY);
@@ -365,9 +375,26 @@ describe('while Clerk', () => {
     expect(await seen(own, secret)).toEqual(OK);
     clock.goAhead(1);
     expect(await wait(secret)).toEqual([...AWAY, 7]);
-    expect(await wait(clerk.anApiKey().secret)).toEqual([...AWAY, 7]);
+    const calls = clerk.calls.length;
+    clock.goAhead(6999);
+    expect(await wait(secret)).toEqual([...AWAY, 1]);
+    expect(clerk.calls).toHaveLength(calls);
     clerk.behaviour = 'answers';
+    clock.goAhead(1);
     expect(await seen(own, secret)).toEqual(OK);
+  });
+
+  it('answers 429, no failure of other calls makes it an outage', async () => {
+    const clock = stopClock();
+    const { secret } = clerk.anApiKey();
+    expect(await seen(own, secret)).toEqual(OK);
+    clerk.behaviour = 'busy';
+    clock.goAhead(60_000);
+    for (let i = 0; i < 5; i++) await own.as(clerk.aToken(), '/v1/me');
+    clerk.behaviour = 'fails';
+    for (let i = 0; i < 5; i++) await own.as(clerk.aToken(), '/v1/me');
+    clerk.behaviour = 'busy';
+    for (let i = 0; i < 3; i++) expect(await seen(own, secret)).toEqual(AWAY);
   });
 
   it.each(['fails', 'refuses', 'hangs'] as const)(
@@ -399,19 +426,37 @@ describe('while Clerk', () => {
     expect([await seen(own, secret), await seen(own, eternal)]).toEqual([AWAY, OK]);
   });
 
-  it('says something that nobody understands, a key is 503', async () => {
-    clerk.statuses = [302];
-    expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+  it.each([302, 402, 403, 418])(
+    'answers %d, which says nothing of the key, it is 503, whoever knew it',
+    async (status) => {
+      const clock = stopClock();
+      const { secret } = clerk.anApiKey();
+      expect(await seen(own, secret)).toEqual(OK);
+      clock.goAhead(60_000);
+      for (const token of [secret, clerk.anApiKey().secret]) {
+        clerk.statuses = [status];
+        expect(await seen(own, token)).toEqual(AWAY);
+      }
+      expect(await seen(own, secret)).toEqual(OK);
+    },
+  );
+
+  it('shows a key of a form that nobody knows, it is 503, and others go on', async () => {
+    const clock = stopClock();
+    const { secret } = clerk.anApiKey();
+    expect(await seen(own, secret)).toEqual(OK);
+    for (let i = 0; i < 5; i++) {
+      const odd = clerk.anApiKey({ scopes: [5] as never });
+      expect(await seen(own, odd.secret)).toEqual(AWAY);
+    }
+    expect(await seen(own, clerk.anApiKey().secret)).toEqual(OK);
+    clock.goAhead(60_000);
+    expect(await seen(own, secret)).toEqual(OK);
   });
 
   it.each([400, 401, 404, 422])('answers %d, a key is 401', async (status) => {
     clerk.statuses = [status];
     expect(await seen(own, clerk.anApiKey().secret)).toEqual(INVALID);
-  });
-
-  it('answers 403, which says nothing of the key, it is 503', async () => {
-    clerk.statuses = [403];
-    expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
   });
 });
 
@@ -431,6 +476,13 @@ describe('made-up keys', () => {
     expect(clerk.calls).toHaveLength(before);
     expect(await seenOf(known)).toEqual(OK);
     expect(await seen(app, clerk.anM2MJwt())).toEqual(OK);
+  });
+
+  it('as JWTs of keys that Clerk does not have are counted, too', async () => {
+    const address = anAddress();
+    const send = () => seen(app, clerk.anM2MJwt({}, { kid: 'ins_unknown' }), '/machines', address);
+    for (let i = 0; i < 30; i++) expect(await send()).toEqual(INVALID);
+    expect(await send()).toEqual(BUSY);
   });
 
   it('from everywhere draw on the bucket of newcomers alone: who is known goes on', async () => {

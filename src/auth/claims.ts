@@ -48,7 +48,7 @@ function hasIdentity({ sub, sid }: Payload): boolean {
 }
 
 /** Who acts as the user (RFC 8693, section 4.1); one that has no name would pass for nobody. */
-function hasActor({ act }: Payload): boolean {
+export function hasActor({ act }: Payload): boolean {
   return act === undefined || (typeof act === 'object' && act !== null && isName((act as Payload).sub));
 }
 

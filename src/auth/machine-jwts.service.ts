@@ -1,11 +1,13 @@
+import type { KeyObject } from 'node:crypto';
 import { verifyMachineAuthToken } from '@clerk/backend/internal';
 import { Inject, Injectable } from '@nestjs/common';
 import { ClerkMachineToken } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { hasTimes, refusalOfTimes } from './claims.ts';
+import { hasActor, hasTimes, refusalOfTimes } from './claims.ts';
 import { headerOf, keyIdIn } from './jws.ts';
 import { MAX_TOKEN_BYTES } from './token-form.ts';
 import { TokenSignatures } from './token-signatures.service.ts';
+import type { MachineTokenType } from './token-type.ts';
 import { type Refusal, refuse } from './verdict.ts';
 
 /** Verifies JWTs of machines (M2M and OAuth access tokens, RFC 9068), without asking anybody about them. */
@@ -20,11 +22,8 @@ export class MachineJwts {
     this.#rules = clerk;
   }
 
-  /**
-   * The SDK reads the token last: it knows the categories, but neither the issuer nor when a key changes, and says of no
-   * refusal what it was. It reads RSA keys of 2048 bits alone, as Clerk's are.
-   */
-  async verify(token: string): Promise<{ token: ClerkMachineToken } | Refusal> {
+  /** Form, key, signature and claims, as of a session token; then what the SDK reads in it. */
+  async verify(type: MachineTokenType, token: string): Promise<{ token: ClerkMachineToken } | Refusal> {
     const header = token.length <= MAX_TOKEN_BYTES ? headerOf(token) : undefined;
     const kid = header && keyIdIn(header);
     if (kid === undefined) return refuse('token_invalid');
@@ -32,15 +31,25 @@ export class MachineJwts {
     if ('refused' in signed) return signed;
     const refusal = this.#refusalOf(signed.payload);
     if (refusal) return refusal;
-    const jwtKey = signed.key.export({ type: 'spki', format: 'pem' }) as string;
-    const { data } = await verifyMachineAuthToken(token, { jwtKey, clockSkewInMs: this.#rules.clockSkewMs });
-    const read = ClerkMachineToken.safeParse(data);
-    return read.success ? { token: read.data } : refuse('token_invalid');
+    const read = await this.#read(type, token, signed.key);
+    return read ? { token: read } : refuse('token_invalid');
+  }
+
+  /**
+   * It knows the categories, but neither the issuer nor when a key changes, and says of no refusal what it was. It reads RSA
+   * keys of 2048 bits alone, as Clerk's are, and throws at claims of a form that it does not expect.
+   */
+  async #read(type: MachineTokenType, token: string, key: KeyObject): Promise<ClerkMachineToken | undefined> {
+    const jwtKey = key.export({ type: 'spki', format: 'pem' }) as string;
+    const options = { jwtKey, clockSkewInMs: this.#rules.clockSkewMs };
+    const answer = await verifyMachineAuthToken(token, options).catch(() => undefined);
+    const { success, data } = ClerkMachineToken.safeParse(answer?.data);
+    return success && answer?.tokenType === type && !data.expired ? data : undefined;
   }
 
   #refusalOf(payload: Record<string, unknown>): Refusal | undefined {
     const isOurs = typeof payload.iss === 'string' && this.#rules.issuers.includes(payload.iss);
-    if (!isOurs || !hasTimes(payload)) return refuse('token_invalid');
+    if (!isOurs || !hasTimes(payload) || !hasActor(payload)) return refuse('token_invalid');
     return refusalOfTimes(payload, this.#rules.clockSkewMs, Date.now());
   }
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { Problem, retryAfter } from '../http/index.ts';
-import { isFresh, isServable, type MachineVerdict, verdictOf } from './machine-verdict.ts';
+import { isFresh, isServable, type MachineVerdict, SERVABLE_MS, verdictOf } from './machine-verdict.ts';
 import { MachineVerifier } from './machine-verifier.service.ts';
 import { Newcomers } from './newcomers.service.ts';
 import type { MachinePrincipal } from './principal.ts';
@@ -14,6 +14,7 @@ import { type Refusal, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
 const MAX_KNOWN = 10_000;
+const MAX_PROVEN = 100_000;
 
 /** A token as it came, with its SHA-256 and from where. */
 interface Presented {
@@ -29,10 +30,11 @@ interface Presented {
  */
 @Injectable()
 export class MachineTokens {
-  /** What was good when it was last asked for, fresh or not: who is in it is no newcomer. */
-  readonly #known = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
+  readonly #known = remembered();
   /** The same of JWTs, whose verdicts go with the key that signed them. */
-  readonly #signed = new LRUCache<string, MachineVerdict>({ max: MAX_KNOWN });
+  readonly #signed = remembered();
+  /** What Clerk called good when it was last asked, however long ago: who brings it is no newcomer. */
+  readonly #proven = new LRUCache<string, true>({ max: MAX_PROVEN });
   readonly #refusals = new Refusals();
   readonly #learning = new SingleFlight<MachineVerdict>();
 
@@ -66,23 +68,22 @@ export class MachineTokens {
   async #learnTogether(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
     const { token, key, address } = presented;
     if (!isMachineSecret(token)) throw this.#refuse(presented, refuse('token_invalid'));
-    const good = (await this.shared.find(key)) ?? known;
-    if (good && isFresh(good)) return this.#remember(presented, good);
-    if (!good) this.newcomers.admitToClerk(address);
-    return this.#remember(presented, await this.shared.learn(key, () => this.#ask(presented, good)));
+    const shared = await this.shared.find(key);
+    if (shared && isFresh(shared)) return this.#remember(presented, shared);
+    if (!shared && !this.#proven.has(key)) this.newcomers.admitToClerk(address);
+    // not what is shared: this process may have seen it refused since
+    return this.#remember(presented, await this.shared.learn(key, () => this.#ask(presented, known)));
   }
 
   /** A verdict that was good serves longer only where nobody could say that it is not. */
-  async #ask(presented: Presented, good: MachineVerdict | undefined): Promise<MachineVerdict> {
-    const askedAt = Date.now();
+  async #ask(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
+    const askedAt = performance.now();
     const answer = await this.verifier.verify(presented.type, presented.token);
-    if (answer === 'away') {
-      if (good && isServable(good)) return good;
-      throw new Problem('unavailable');
-    }
+    if (answer === 'away' && known && isServable(known)) return known;
+    if (answer === 'away' || answer === 'unclear') throw new Problem('unavailable');
     if ('busyMs' in answer) throw new Problem('unavailable', { headers: retryAfter(answer.busyMs) });
     if ('refused' in answer) {
-      if (good) await this.shared.forget(presented.key);
+      if (this.#proven.has(presented.key)) await this.shared.forget(presented.key);
       throw this.#refuse(presented, answer);
     }
     return this.#remember(presented, verdictOf(presented.type, answer.token, askedAt));
@@ -90,17 +91,23 @@ export class MachineTokens {
 
   #remember({ token, key }: Presented, verdict: MachineVerdict): MachineVerdict {
     this.#memoryOf(token).set(key, verdict);
+    if (machineTypeOf(token)) this.#proven.set(key, true);
     return verdict;
   }
 
   #refuse({ token, key, address }: Presented, { refused, final }: Refusal): Problem {
     this.#memoryOf(token).delete(key);
+    this.#proven.delete(key);
     if (final) this.#refusals.add(key, refused);
-    if (final) this.newcomers.failed(address);
+    if (refused !== 'unavailable') this.newcomers.failed(address);
     return new Problem(refused);
   }
 
   #memoryOf(token: string): LRUCache<string, MachineVerdict> {
     return machineTypeOf(token) ? this.#known : this.#signed;
   }
+}
+
+function remembered(): LRUCache<string, MachineVerdict> {
+  return new LRUCache({ max: MAX_KNOWN, ttl: SERVABLE_MS });
 }

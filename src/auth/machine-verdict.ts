@@ -5,47 +5,54 @@ import type { MachineTokenType } from './token-type.ts';
 
 /** How long a good verdict counts, and how much longer while Clerk is away. */
 const FRESH_MS = 60_000;
-const STALE_MS = 60_000;
-/** Between two servers of one deployment. */
-const MAX_CLOCK_DIFFERENCE_MS = 5000;
+export const SERVABLE_MS = 120_000;
+/** Between the clocks of two servers of one deployment. */
+const MAX_CLOCK_DIFFERENCE_MS = 1000;
 
-/** That a token of a machine was good; times in milliseconds since 1970. */
+/** That a token of a machine was good. */
 export interface MachineVerdict {
   readonly principal: MachinePrincipal;
-  readonly freshUntil: number;
-  /** The token's own end; null: it has none. */
+  /** The token's own end in milliseconds since 1970; null: it has none. */
   readonly endsAt: number | null;
+  /** By the clock of this process that nobody sets (`performance.now()`): the other one may be set back. */
+  readonly askedAt: number;
 }
+
+/** As processes give it to each other; times in milliseconds since 1970. */
+export type SharedVerdict = Omit<MachineVerdict, 'askedAt'> & { readonly freshUntil: number };
 
 /** From when Clerk was asked on. */
 export function verdictOf(type: MachineTokenType, token: ClerkMachineToken, askedAt: number): MachineVerdict {
-  const principal = deepFreeze(callerOf(type, token));
-  return { principal, freshUntil: askedAt + FRESH_MS, endsAt: token.expiration };
+  return deepFreeze({ principal: callerOf(type, token), endsAt: token.expiration, askedAt });
 }
 
-/** Where the clock was set back, a verdict would count for longer than a minute: it is none then. */
-export function isFresh({ freshUntil, endsAt }: MachineVerdict, now = Date.now()): boolean {
-  return now < freshUntil && freshUntil <= now + FRESH_MS && (endsAt === null || now < endsAt);
+export function isFresh(verdict: MachineVerdict): boolean {
+  return isGoodFor(FRESH_MS, verdict);
 }
 
 /** Whether it may serve where Clerk cannot be asked. */
-export function isServable(verdict: MachineVerdict, now = Date.now()): boolean {
-  return msServable(verdict, now) > 0 && verdict.freshUntil <= now + FRESH_MS;
+export function isServable(verdict: MachineVerdict): boolean {
+  return isGoodFor(SERVABLE_MS, verdict);
 }
 
-/** A verdict of another process, whose clock may differ; it counts no longer than one from here. */
-export function received(verdict: MachineVerdict, now = Date.now()): MachineVerdict | undefined {
-  if (verdict.freshUntil > now + FRESH_MS + MAX_CLOCK_DIFFERENCE_MS) return undefined;
-  const own = deepFreeze({ ...verdict, freshUntil: Math.min(verdict.freshUntil, now + FRESH_MS) });
-  return isServable(own, now) ? own : undefined;
+export function sharedOf({ askedAt, ...verdict }: MachineVerdict): SharedVerdict {
+  return { ...verdict, freshUntil: Date.now() + FRESH_MS - (performance.now() - askedAt) };
 }
 
-export function msServable({ freshUntil, endsAt }: MachineVerdict, now = Date.now()): number {
-  return Math.min(freshUntil + STALE_MS, endsAt ?? Number.POSITIVE_INFINITY) - now;
+/** Of another process, whose clock may differ a little; undefined: it differs too much, or the verdict is over for all. */
+export function received({ freshUntil, ...verdict }: SharedVerdict): MachineVerdict | undefined {
+  const age = Date.now() + FRESH_MS - freshUntil;
+  if (age < -MAX_CLOCK_DIFFERENCE_MS) return undefined;
+  const own = deepFreeze({ ...verdict, askedAt: performance.now() - Math.max(age, 0) });
+  return isServable(own) ? own : undefined;
+}
+
+function isGoodFor(ms: number, { askedAt, endsAt }: MachineVerdict): boolean {
+  return performance.now() - askedAt < ms && (endsAt === null || Date.now() < endsAt);
 }
 
 function callerOf(tokenType: MachineTokenType, token: ClerkMachineToken): MachinePrincipal {
-  const { id, subject, scopes, claims = null, act, createdAt } = token;
+  const { id, subject, scopes, claims = null, clientId = null, act, createdAt } = token;
   return {
     tokenType,
     id,
@@ -54,6 +61,7 @@ function callerOf(tokenType: MachineTokenType, token: ClerkMachineToken): Machin
     impersonatedBy: act?.sub ?? null,
     organization: subject.startsWith('org_') ? { clerkId: subject, slug: null } : null,
     scopes,
+    clientId,
     issuedAt: Math.floor(createdAt / 1000),
     claims,
   };

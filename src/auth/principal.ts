@@ -33,6 +33,8 @@ export interface MachinePrincipal {
   /** Null: it is no organization's. */
   readonly organization: { readonly clerkId: string; readonly slug: null } | null;
   readonly scopes: readonly string[];
+  /** Clerk's id of the OAuth application that a user gave the token to, else null. */
+  readonly clientId: string | null;
   /** When it was made: Unix time in seconds. */
   readonly issuedAt: number;
   /** Custom claims of the key or token. */

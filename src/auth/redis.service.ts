@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { createClient } from '@redis/client';
-import { ConsecutiveBreaker, circuitBreaker, handleAll, TimeoutStrategy, timeout, wrap } from 'cockatiel';
+import { createClient, ErrorReply } from '@redis/client';
+import { ConsecutiveBreaker, circuitBreaker, handleWhen, TimeoutStrategy, timeout, wrap } from 'cockatiel';
 import { SETTINGS, type Settings } from '../config/index.ts';
 
 const CONNECT_TIMEOUT_MS = 1000;
@@ -18,9 +18,13 @@ type Client = ReturnType<typeof createClient>;
 export class Redis implements OnModuleInit, OnApplicationShutdown {
   readonly #logger = new Logger(Redis.name);
   readonly #client: Client | undefined;
-  #isAway = false;
+  /** Undefined: nothing is known yet. */
+  #isAway: boolean | undefined;
   readonly #calls = wrap(
-    circuitBreaker(handleAll, { halfOpenAfter: RETRY_AFTER_MS, breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN) }),
+    circuitBreaker(handleWhen(isOutage), {
+      halfOpenAfter: RETRY_AFTER_MS,
+      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    }),
     // the client ends a command that waits to be sent, not one that waits for its answer
     timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive),
   );
@@ -50,9 +54,11 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
     const client = this.#client;
     if (!client?.isReady) return undefined;
     try {
-      return await this.#calls.execute(() => work(client));
+      const answer = await this.#calls.execute(() => work(client));
+      this.#noticeBack();
+      return answer;
     } catch (error) {
-      this.#noticeAway(error as Error);
+      if (isOutage(error)) this.#noticeAway(error as Error);
       return undefined;
     }
   }
@@ -63,7 +69,13 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
   }
 
   #noticeBack(): void {
+    if (this.#isAway === false) return;
     this.#logger.log('Redis answers: what one process learned of a token of a machine serves all');
     this.#isAway = false;
   }
+}
+
+/** That what lies there is of another kind says nothing against Redis. */
+function isOutage(error: unknown): boolean {
+  return !(error instanceof ErrorReply);
 }

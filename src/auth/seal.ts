@@ -6,9 +6,12 @@ const TAG_BYTES = 16;
 
 /** Seals texts for a place that others may write to (AES-256-GCM, NIST SP 800-38D; the key by HKDF, RFC 5869). */
 export class Seal {
+  /** Tells whose it is, and nothing of the secret. */
+  readonly id: string;
   readonly #key: Buffer;
 
   constructor(secret: string, purpose: string) {
+    this.id = Buffer.from(hkdfSync('sha256', secret, '', `${purpose}, id`, 12)).toString('base64url');
     this.#key = Buffer.from(hkdfSync('sha256', secret, '', purpose, 32));
   }
 

@@ -72,13 +72,14 @@ export class ClerkApi {
     }
   }
 
-  /** That there is no such user says nothing against Clerk; whatever else it refuses does. */
-  async #getUser(id: string): Promise<ClerkUser | 'absent'> {
+  /** That there is no such user, or that we asked too much, says nothing against Clerk; whatever else it refuses does. */
+  async #getUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
     try {
       const { raw } = await this.#client.users.getUser(id);
       return ClerkUser.parse(raw);
     } catch (error) {
       if (isClerkAPIResponseError(error) && error.status === 404) return 'absent';
+      if (isClerkAPIResponseError(error) && error.status === 429) return 'away';
       throw error;
     }
   }

@@ -15,7 +15,10 @@ export const ClerkMachineToken = z.object({
     .array(z.string())
     .nullish()
     .transform((scopes) => scopes ?? []),
-  claims: z.record(z.string(), z.unknown()).nullish(),
+  /** Anything that who made it wrote; what is no object is none. */
+  claims: z.record(z.string(), z.unknown()).nullish().catch(null),
+  /** Of an OAuth access token: the application that it was given to. */
+  clientId: z.string().nullish(),
   /** Who acts as the subject, after a token exchange (RFC 8693). */
   act: z.object({ sub: z.string().min(1) }).nullish(),
   revoked: z.boolean(),

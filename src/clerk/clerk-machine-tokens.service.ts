@@ -11,6 +11,8 @@ import { clerkSdk } from './clerk-sdk.ts';
 import { LIMIT_WINDOW_MS } from './pace.ts';
 
 const TIMEOUT_MS = 2000;
+/** With the wait for a place. */
+const PATIENCE_MS = 6000;
 /** Calls at one time, and how many more may wait. */
 const MAX_CALLS = 20;
 const MAX_WAITING = 200;
@@ -18,8 +20,11 @@ const MAX_BUSY_MS = 120_000;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
 
-/** `unknown`: it is nobody's. `away`: no answer in time, a failure, or none for a while. `busyMs`: over a limit, for so long. */
-export type MachineTokenAnswer = { token: ClerkMachineToken } | 'unknown' | 'away' | { busyMs: number };
+/**
+ * `unknown`: it is nobody's. `away`: no answer in time, a failure, or none for a while. `unclear`: an answer that says nothing
+ * of the token. `busyMs`: over a limit, for so long.
+ */
+export type MachineTokenAnswer = { token: ClerkMachineToken } | 'unknown' | 'away' | 'unclear' | { busyMs: number };
 
 type Kind = 'api_key' | 'm2m_token' | 'oauth_token';
 
@@ -29,19 +34,24 @@ export class ClerkMachineTokens {
   readonly #logger = new Logger(ClerkMachineTokens.name);
   readonly #client: ClerkClient;
   readonly #calls: IPolicy;
+  #busyUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly em: EntityManager,
-    breaker: ClerkBreaker,
     @Inject(SETTINGS) settings: Settings,
   ) {
     this.#client = clerkSdk(settings);
-    const inTime = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
-    this.#calls = wrap(bulkhead(MAX_CALLS, MAX_WAITING), breaker.policy, inTime);
+    // a breaker of its own: while it is open good verdicts serve for longer, which nothing but an outage of this may cause
+    const { policy } = new ClerkBreaker();
+    const within = (ms: number) => timeout(ms, TimeoutStrategy.Aggressive);
+    this.#calls = wrap(within(PATIENCE_MS), bulkhead(MAX_CALLS, MAX_WAITING), policy, within(TIMEOUT_MS));
   }
 
+  /** Nobody is asked while Clerk has said that we ask too much. */
   async verify(kind: Kind, secret: string): Promise<MachineTokenAnswer> {
     refuseInTransaction(this.em);
+    const busyMs = this.#busyUntil - performance.now();
+    if (busyMs > 0) return { busyMs };
     try {
       return await this.#calls.execute(() => this.#ask(kind, secret));
     } catch (error) {
@@ -51,18 +61,28 @@ export class ClerkMachineTokens {
     }
   }
 
-  /** What speaks of the token, or of a limit, says nothing against Clerk. */
+  /** What is thrown is an outage. */
   async #ask(kind: Kind, secret: string): Promise<MachineTokenAnswer> {
     try {
-      return { token: ClerkMachineToken.parse(await this.#read(kind, secret)) };
+      const { success, data } = ClerkMachineToken.safeParse(await this.#read(kind, secret));
+      return success ? { token: data } : this.#unclear('something else than a token');
     } catch (error) {
-      if (!isClerkAPIResponseError(error)) throw error;
-      if (error.status === 429)
-        return { busyMs: Math.min((error.retryAfter || 0) * 1000 || LIMIT_WINDOW_MS, MAX_BUSY_MS) };
-      if (!UNKNOWN.includes(error.status)) throw error;
-      if (error.status === 401) this.#logger.warn('Clerk refuses a machine token or our secret key (401)');
-      return 'unknown';
+      if (!isClerkAPIResponseError(error) || isOutage(error.status)) throw error;
+      if (error.status === 429) return this.#busy(error.retryAfter);
+      if (UNKNOWN.includes(error.status)) return 'unknown';
+      return this.#unclear(`${error.status} (${error.errors[0]?.code ?? 'no code'})`);
     }
+  }
+
+  #busy(retryAfterS = 0): MachineTokenAnswer {
+    const busyMs = Math.min(retryAfterS * 1000 || LIMIT_WINDOW_MS, MAX_BUSY_MS);
+    this.#busyUntil = performance.now() + busyMs;
+    return { busyMs };
+  }
+
+  #unclear(answer: string): MachineTokenAnswer {
+    this.#logger.warn(`Clerk was asked about a token of a machine and answered ${answer}`);
+    return 'unclear';
   }
 
   #read(kind: Kind, secret: string): Promise<unknown> {
@@ -78,4 +98,9 @@ export class ClerkMachineTokens {
         throw new Error('There is no such kind of token');
     }
   }
+}
+
+/** The SDK gives no status where nobody answered. */
+function isOutage(status: number | undefined): boolean {
+  return status === undefined || status === 408 || status >= 500;
 }

@@ -70,11 +70,19 @@ export const REVOKED = [401, 'token_revoked'];
 export const EXPIRED = [401, 'token_expired'];
 export const INVALID = [401, 'token_invalid'];
 
-/** The clock of this process stands still from now on, until the mocks are restored. */
-export function stopClock(): { goAhead(milliseconds: number): void } {
-  let now = Date.now();
-  jest.spyOn(Date, 'now').mockImplementation(() => now);
-  return { goAhead: (milliseconds) => (now += milliseconds) };
+/** Both clocks of this process stand still from now on, until the mocks are restored. */
+export function stopClock() {
+  let [wall, monotonic] = [Date.now(), Math.ceil(performance.now())];
+  jest.spyOn(Date, 'now').mockImplementation(() => wall);
+  jest.spyOn(performance, 'now').mockImplementation(() => monotonic);
+  return {
+    goAhead(milliseconds: number) {
+      wall += milliseconds;
+      monotonic += milliseconds;
+    },
+    /** As somebody may who sets the time; no process is younger for it. */
+    set: (milliseconds: number) => (wall += milliseconds),
+  };
 }
 
 /** How often Clerk was asked about a token of a machine. */
