@@ -102,14 +102,16 @@ async function greet(env: Record<string, string>, clerk: RunningClerk | undefine
   if (over) return;
   console.log(`\nGatehouse is ready at ${api} (documentation at ${api}/docs)`);
   if (!clerk) return;
-  const curl = (path: string, token: string) =>
-    `curl -s ${api}${path} -H "Authorization: Bearer $(curl -s ${clerk.origin}/local/tokens -H 'x-local-secret: ${clerk.secret}' ${token})"`;
+  const minted = (what: string, facts: string) =>
+    `"Authorization: Bearer $(curl -s ${clerk.origin}/local/${what} -H 'x-local-secret: ${clerk.secret}' ${facts})"`;
+  const curl = (path: string, what: string, facts: string) => `curl -s ${api}${path} -H ${minted(what, facts)}`;
   const [user, organization] = [SEEDED_USERS[0]?.id, SEEDED_ORGANIZATIONS[0]?.id];
   console.log(`The LOCAL CLERK is on: it signs anybody in on this machine, without a password.
 Pick a person at ${clerk.origin}/#secret=${clerk.secret}&api=${encodeURIComponent(api)}
-or try one of these lines, the second with an organization active:\n
-${curl('/v1/me', `-d user_id=${user}`)}\n
-${curl('/v1/projects', `-d user_id=${user} -d organization_id=${organization}`)}\n
+or try one of these lines: signed in, with an organization active, and with a new API key of the organization:\n
+${curl('/v1/me', 'tokens', `-d user_id=${user}`)}\n
+${curl('/v1/projects', 'tokens', `-d user_id=${user} -d organization_id=${organization}`)}\n
+${curl('/v1/projects', 'api-keys', `-d subject=${organization} -d scopes=projects:read,projects:write`)}\n
 What changes a person there is sent to ${api}/webhooks/clerk as Clerk sends its events.\n`);
 }
 

@@ -298,6 +298,18 @@ describe('Clerk is asked', () => {
     expect([await seen(app, secret), verifications()]).toEqual([OK, before + 2]);
   });
 
+  it('and each question is counted, since it is paid for', async () => {
+    const figures = async () => {
+      const { text } = (await app.call('/metrics')).body as { text: string };
+      const of = (outcome: string) =>
+        Number(new RegExp(`questions_total{outcome="${outcome}"} (\\d+)`).exec(text)?.[1] ?? 0);
+      return [of('good'), of('unknown')];
+    };
+    const [good = 0, unknown = 0] = await figures();
+    for (const token of [clerk.anApiKey().secret, junk()]) for (let i = 0; i < 2; i++) await seen(app, token);
+    expect(await figures()).toEqual([good + 1, unknown + 1]);
+  });
+
   it('again within a minute after a key is revoked there', async () => {
     const clock = stopClock();
     const { id, secret } = clerk.anApiKey();

@@ -17,6 +17,7 @@ const PROJECTS = '/v1/projects';
 
 let clerk: TestClerk;
 let app: TestApp;
+let acme: { id: string };
 let ours: Caller;
 let theirs: Caller;
 let nobody: Caller;
@@ -25,11 +26,12 @@ let member: Caller;
 
 beforeAll(async () => {
   clerk = await TestClerk.start();
-  app = await startApp(clerk);
-  const acme = clerk.anOrganization();
-  ours = anAdmin(clerk, acme).token;
+  app = await startApp(clerk, clerk.productionEnv);
+  const organization = clerk.anOrganization();
+  acme = organization;
+  ours = anAdmin(clerk, organization).token;
   theirs = anAdmin(clerk).token;
-  member = aMember(clerk, acme).token;
+  member = aMember(clerk, organization).token;
   const { id } = clerk.aUser();
   nobody = () => clerk.aToken({ sub: id });
 });
@@ -247,6 +249,21 @@ describe('the routes of projects', () => {
       expect([status, body.code]).toEqual(writes ? [403, 'permission_required'] : [route.done, undefined]);
       expect(await rowOf(project)).toMatchObject({ name: project.name });
       expect((await ask(ours, method, path, route.body)).status).toBe(route.done);
+    },
+  );
+
+  it.each(ROUTES)(
+    '$method of $of takes an API key of the tenant with its scope alone',
+    async ({ method, of, writes, ...route }) => {
+      const project = await aProject();
+      const path = of === 'all' ? PROJECTS : pathOf(project);
+      const scope = writes ? 'projects:write' : 'projects:read';
+      const other = writes ? 'projects:read' : 'projects:write';
+      const [good, bad] = [scope, other].map((one) => clerk.anApiKey({ subject: acme.id, scopes: [one] }).secret);
+      const { status, body } = await app.as(bad ?? '', path, { method, body: route.body });
+      expect([status, body.code, body.detail]).toEqual([403, 'scope_required', expect.stringContaining(scope)]);
+      expect(await rowOf(project)).toMatchObject({ name: project.name });
+      expect((await app.as(good ?? '', path, { method, body: route.body })).status).toBe(route.done);
     },
   );
 

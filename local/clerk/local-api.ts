@@ -9,7 +9,7 @@ import { membershipRoutes } from './membership-routes.ts';
 import { acceptingUser } from './organization-form.ts';
 import { organizationRoutes } from './organization-routes.ts';
 import { type Call, Routes } from './routes.ts';
-import { newApiKey } from './token-form.ts';
+import { askedKey } from './token-form.ts';
 import { userRoutes } from './user-routes.ts';
 
 interface Clerk {
@@ -32,7 +32,8 @@ export class LocalApi {
     this.#routes = new Routes({
       'GET people': () => ok(this.#people()),
       'POST tokens': async ({ request }) => ok(this.#token(new URLSearchParams(await readBody(request)))),
-      'POST api-keys': async ({ request }) => ok(apiKeys.create(newApiKey(await readJson(request)))),
+      'POST api-keys': async ({ request }) =>
+        ok(apiKeys.create(askedKey(new URLSearchParams(await readBody(request)))).secret),
       'GET events': () => ok(events.list()),
       'POST events': async ({ request }) => ok(this.#send(await readJson(request))),
       'POST users/:id/sign-out': ({ id }) => ok(directory.signOutEverywhere(directory.user(id).id)),

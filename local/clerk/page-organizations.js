@@ -56,9 +56,8 @@ async function invite(path) {
 }
 
 async function createKey(subject) {
-  const name = prompt('Name of the key', 'A script');
-  if (!name) return;
-  const body = JSON.stringify({ subject, name, scopes: ['projects:read', 'projects:write'] });
-  const { secret } = await (await ask('api-keys', { method: 'POST', body })).json();
-  show(`curl -s ${api}/v1/projects -H 'Authorization: Bearer ${secret}'`);
+  const scopes = prompt('Which scopes, by comma?', 'projects:read,projects:write');
+  if (scopes === null) return;
+  const response = await ask('api-keys', { method: 'POST', body: new URLSearchParams({ subject, scopes }) });
+  show(`curl -s ${api}/v1/projects -H 'Authorization: Bearer ${await response.text()}'`);
 }

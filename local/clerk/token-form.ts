@@ -16,6 +16,12 @@ export function newApiKey(form: Form): NewApiKey {
   return formOf(form, { ...OF_ANY_TOKEN, ...OF_API_KEY }, ['name', 'subject']);
 }
 
+/** Of a line to paste: scopes by comma. */
+export function askedKey(form: URLSearchParams): NewApiKey {
+  const scopes = form.get('scopes')?.split(',').filter(Boolean) ?? [];
+  return newApiKey({ name: 'A script', ...Object.fromEntries(form), scopes });
+}
+
 export function newMachineToken(form: Form): NewMachineToken {
   const { token_format: format = 'opaque', ...facts } = formOf(form, { ...OF_ANY_TOKEN, token_format: 'text' });
   if (format !== 'opaque' && format !== 'jwt')

@@ -48,7 +48,8 @@ export class ClerkAuthGuard implements CanActivate {
   async #callerOf(request: Request, accepts: readonly TokenType[]): Promise<Principal> {
     const presented = this.#presented(request);
     const type = presented.from === 'cookie' ? 'session_token' : tokenTypeOf(presented.token, accepts);
-    if (!accepts.includes(type)) throw new Problem('token_type_not_accepted');
+    if (!accepts.includes(type))
+      throw new Problem('token_type_not_accepted', { detail: `The route takes: ${accepts.join(', ')}.` });
     if (type === 'session_token') return this.#personOf(presented);
     return this.machines.principalOf(type, presented.token, request.ip ?? '');
   }

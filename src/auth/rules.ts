@@ -34,7 +34,7 @@ function refusalOfSession(rules: readonly Rule[], principal: SessionPrincipal): 
   const isOfTenant = unmet.refusal === 'role_required' || unmet.refusal === 'permission_required';
   if (isOfTenant && !principal.organization) return new Problem('tenant_required');
   const members = 'reverification' in unmet ? { ...reverificationError(unmet.reverification) } : undefined;
-  return new Problem(unmet.refusal, { members });
+  return new Problem(unmet.refusal, { detail: detailOf(unmet), members });
 }
 
 /** Clerk's own check, over the claims that its auth object gives it (@clerk/backend, tokens/authObjects). */
@@ -78,13 +78,27 @@ function isMetBySession(rule: Rule, principal: SessionPrincipal, has: Has): bool
 function refusalOfMachine(rules: readonly Rule[], principal: MachinePrincipal): Problem | undefined {
   const isScoped = rules.some(({ refusal }) => refusal === 'scope_required');
   const unmet = rules.find((rule) => !(isOfSessions(rule) ? isScoped : isMetByMachine(rule, principal)));
-  return unmet && new Problem(unmet.refusal, { detail: detailForMachine(unmet) });
+  return unmet && new Problem(unmet.refusal, { detail: detailForMachine(unmet), headers: challengeOf(unmet) });
 }
 
 function detailForMachine(unmet: Rule): string | undefined {
-  if (isOfSessions(unmet)) return 'The route asks this of sessions alone, and no scope of machines.';
-  if (unmet.refusal === 'tenant_required') return 'The route works in a tenant: use an API key of an organization.';
-  return unmet.refusal === 'scope_required' ? `The route needs the scope ${unmet.scope}.` : undefined;
+  if (isOfSessions(unmet)) return `${detailOf(unmet)} It asks this of sessions alone, and no scope of machines.`;
+  return unmet.refusal === 'tenant_required'
+    ? 'The route works in a tenant: use an API key of an organization.'
+    : detailOf(unmet);
+}
+
+/** RFC 6750, section 3.1; of a scope there is neither quote nor backslash. */
+function challengeOf(unmet: Rule): Record<string, string> {
+  if (unmet.refusal !== 'scope_required') return {};
+  return { 'www-authenticate': `Bearer error="insufficient_scope", scope="${unmet.scope}"` };
+}
+
+/** What the route asks for, by name, where it has one; else the sentence of the code says all. */
+function detailOf(unmet: Rule): string | undefined {
+  const { refusal, ...asked } = unmet;
+  const [[kind, name] = []] = Object.entries(asked);
+  return typeof name === 'string' && kind !== 'reverification' ? `The route needs the ${kind} ${name}.` : undefined;
 }
 
 const OF_ANYBODY = ['tenant_required', 'impersonation_forbidden', 'scope_required'] as const;

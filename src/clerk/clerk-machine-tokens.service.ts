@@ -4,6 +4,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { BulkheadRejectedError, bulkhead, type IPolicy, TimeoutStrategy, timeout, wrap } from 'cockatiel';
 import { SETTINGS, type Settings } from '../config/index.ts';
+import { Metrics } from '../http/index.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { refuseInTransaction } from './clerk-http.ts';
 import { ClerkMachineToken } from './clerk-machine-token.schema.ts';
@@ -34,12 +35,18 @@ export class ClerkMachineTokens {
   readonly #logger = new Logger(ClerkMachineTokens.name);
   readonly #client: ClerkClient;
   readonly #calls: IPolicy;
+  readonly #count: (outcome: string) => void;
   #busyUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly em: EntityManager,
+    metrics: Metrics,
     @Inject(SETTINGS) settings: Settings,
   ) {
+    this.#count = metrics.addCounter(
+      'machine_token_questions',
+      'Questions to Clerk about tokens of machines; each is paid for',
+    );
     this.#client = clerkSdk(settings);
     // a breaker of its own: while it is open good verdicts serve for longer, which nothing but an outage of this may cause
     const { policy } = new ClerkBreaker();
@@ -53,9 +60,12 @@ export class ClerkMachineTokens {
     const busyMs = this.#busyUntil - performance.now();
     if (busyMs > 0) return { busyMs };
     try {
-      return await this.#calls.execute(() => this.#ask(kind, secret));
+      const answer = await this.#calls.execute(() => this.#ask(kind, secret));
+      this.#count(typeof answer === 'string' ? answer : 'token' in answer ? 'good' : 'busy');
+      return answer;
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
+      this.#count('away');
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
       return 'away';
     }

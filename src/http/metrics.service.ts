@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 const SOON_MS = 300;
 
@@ -27,6 +27,17 @@ export class Metrics {
       },
     });
     this.registry.registerMetric(gauge);
+  }
+
+  /** Adds what only grows, by outcome; call it at each. */
+  addCounter(name: string, help: string): (outcome: string) => void {
+    const counter = new Counter({
+      name: `gatehouse_${name}_total`,
+      help,
+      labelNames: ['outcome'],
+      registers: [this.registry],
+    });
+    return (outcome) => counter.inc({ outcome });
   }
 
   /** Adds what an operator may want to know; it decides nothing. */

@@ -11,7 +11,11 @@ export const PROBLEMS = {
   token_invalid: [401, 'Token invalid', 'The token is not one that this service accepts.'],
   token_expired: [401, 'Token expired', 'Get a fresh token from Clerk and try again.'],
   token_not_active: [401, 'Token not active yet', 'The token is from the future: check the clocks.'],
-  token_revoked: [401, 'Token revoked', 'Access was withdrawn. Get a fresh token and try once more.'],
+  token_revoked: [
+    401,
+    'Token revoked',
+    'Access was withdrawn. Get a fresh token and try once more; for an API key make a new one.',
+  ],
   session_pending: [401, 'Session pending', 'The session has a task to finish in Clerk before it may call.'],
   token_type_not_accepted: [403, 'Token type not accepted', 'The route does not take tokens of this kind.'],
   tenant_required: [403, 'Tenant required', 'The route works in a tenant: choose one in Clerk and get a fresh token.'],
