@@ -203,7 +203,7 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
       ['sealed, and over', (name) => seal(name, ours(), PURPOSE, { freshUntil: Date.now() - 60_000 })],
       ['sealed, and no longer fresh', (name) => seal(name, ours(), PURPOSE, { freshUntil: Date.now() - 1000 })],
       ['sealed, of a token that is over', (name) => seal(name, ours(), PURPOSE, { endsAt: Date.now() - 1 })],
-      ['sealed, and one bit changed', (name) => seal(name).replace(/^./, (first) => (first === 'A' ? 'B' : 'A'))],
+      ['sealed, and one bit changed', (name) => seal(name).replace(/^./, (head) => (head === 'A' ? 'B' : 'A'))],
       ['sealed, and cut off', (name) => seal(name).slice(0, -4)],
       ['sealed, and longer', (name) => `${seal(name)}AAAA`],
       ['not sealed', () => JSON.stringify(verdict())],
