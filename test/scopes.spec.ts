@@ -23,6 +23,7 @@ const ROUTES: Record<string, Decorator[]> = {
   people: [Accepts('session_token')],
   role: [RequireRole('org:admin')],
   plan: [RequirePlan('pro')],
+  verified: [RequireReverification('lax')],
   tenant: [RequireTenant(), READ],
   unimpersonated: [ForbidImpersonation()],
 };
@@ -75,12 +76,13 @@ describe('a scope', () => {
   });
 
   it('that is missing is named, and a role is said to be a matter of sessions', async () => {
-    const [read, role] = await Promise.all(
-      ['/read', '/role'].map((path) => app.as((callers.writer as () => string)(), path)),
+    const [read, role, verified] = await Promise.all(
+      ['/read', '/role', '/verified'].map((path) => app.as((callers.writer as () => string)(), path)),
     );
     expect(read?.body.detail).toBe('The route needs the scope projects:read.');
     expect(read?.headers['www-authenticate']).toBe('Bearer error="insufficient_scope", scope="projects:read"');
     expect(role?.body.detail).toMatch(/the role org:admin.*of sessions alone/);
+    expect(verified?.body.detail).toBe('The route asks this of sessions alone, and no scope of machines.');
     expect(role?.headers['www-authenticate']).toBeUndefined();
   });
 });

@@ -82,7 +82,7 @@ function refusalOfMachine(rules: readonly Rule[], principal: MachinePrincipal): 
 }
 
 function detailForMachine(unmet: Rule): string | undefined {
-  if (isOfSessions(unmet)) return `${detailOf(unmet)} It asks this of sessions alone, and no scope of machines.`;
+  if (isOfSessions(unmet)) return [detailOf(unmet), OF_SESSIONS_ALONE].filter(Boolean).join(' ');
   return unmet.refusal === 'tenant_required'
     ? 'The route works in a tenant: use an API key of an organization.'
     : detailOf(unmet);
@@ -100,6 +100,8 @@ function detailOf(unmet: Rule): string | undefined {
   const [[kind, name] = []] = Object.entries(asked);
   return typeof name === 'string' && kind !== 'reverification' ? `The route needs the ${kind} ${name}.` : undefined;
 }
+
+const OF_SESSIONS_ALONE = 'The route asks this of sessions alone, and no scope of machines.';
 
 const OF_ANYBODY = ['tenant_required', 'impersonation_forbidden', 'scope_required'] as const;
 type RuleOfAnybody = Extract<Rule, { refusal: (typeof OF_ANYBODY)[number] }>;

@@ -2,7 +2,14 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { databaseOf } from '../app.module.ts';
 import { AuthModule } from '../auth/index.ts';
-import { ClerkApi, ClerkBreaker, ClerkReader, InstanceCheck, Reconciliation } from '../clerk/index.ts';
+import {
+  ClerkApi,
+  ClerkBreaker,
+  ClerkMachineTokens,
+  ClerkReader,
+  InstanceCheck,
+  Reconciliation,
+} from '../clerk/index.ts';
 import { ConfigModule, type Settings } from '../config/index.ts';
 import { Metrics } from '../http/index.ts';
 import { MembershipMirror, MembershipSubject, TenantMirror, tenantSubject } from '../tenants/index.ts';
@@ -11,8 +18,8 @@ import { UserMirror, UsersModule, userSubject } from '../users/index.ts';
 /** Not ClerkModule: it would note in the background whichever instance the secret key is of, before that is checked. */
 @Global()
 @Module({
-  providers: [ClerkApi, ClerkBreaker, ClerkReader, InstanceCheck, Metrics],
-  exports: [ClerkApi, ClerkReader, InstanceCheck, Metrics],
+  providers: [ClerkApi, ClerkBreaker, ClerkMachineTokens, ClerkReader, InstanceCheck, Metrics],
+  exports: [ClerkApi, ClerkMachineTokens, ClerkReader, InstanceCheck, Metrics],
 })
 class GroundModule {}
 
