@@ -409,6 +409,15 @@ describe('a user who is deleted here and alive at Clerk', () => {
 });
 
 describe('the walk by creation', () => {
+  /** Each page has one, who leaves before the next. */
+  const ONE_AFTER_THE_OTHER = {
+    times: [1, 1, 1, 1],
+    isImport: false,
+    cuts: [1, 1, 2, 1],
+    leavers: [4, 0, 5, 1, 2],
+    isInclusive: false,
+  };
+
   it('finds everybody who is there all the time, however pages are cut and whoever goes', async () => {
     const shape = fc.record({
       times: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 60 }),
@@ -439,6 +448,7 @@ describe('the walk by creation', () => {
         expect(new Set(walked).size).toBe(walked.length);
         for (const id of stayers) expect(walked).toContain(id);
       }),
+      { examples: [[ONE_AFTER_THE_OTHER]] },
     );
   });
 });
