@@ -426,6 +426,17 @@ describe('while Clerk', () => {
     },
   );
 
+  it('fails, what is not asked is not counted as asked', async () => {
+    const asked = async () => {
+      const { text } = (await own.call('/metrics')).body as { text: string };
+      return Number(/questions_total{outcome="away"} (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    clerk.behaviour = 'fails';
+    const before = verifications();
+    for (let i = 0; i < 6; i++) expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+    expect(await asked()).toBe(verifications() - before);
+  });
+
   it('fails, a key never works past its own end', async () => {
     const clock = stopClock();
     const { secret } = clerk.anApiKey({ secondsUntilExpiration: 70 });

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { SingleFlight } from '../database/index.ts';
 import { Problem, retryAfter } from '../http/index.ts';
 import { isFresh, isServable, type MachineVerdict, SERVABLE_MS, verdictOf } from './machine-verdict.ts';
 import { MachineVerifier } from './machine-verifier.service.ts';
@@ -8,7 +9,6 @@ import { Newcomers } from './newcomers.service.ts';
 import type { MachinePrincipal } from './principal.ts';
 import { Refusals } from './refusals.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
-import { SingleFlight } from './single-flight.ts';
 import { isMachineSecret, type MachineTokenType, machineTypeOf } from './token-type.ts';
 import { type Refusal, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';

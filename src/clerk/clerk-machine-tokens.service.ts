@@ -60,19 +60,27 @@ export class ClerkMachineTokens {
     const busyMs = this.#busyUntil - performance.now();
     if (busyMs > 0) return { busyMs };
     try {
-      const answer = await this.#calls.execute(() => this.#ask(kind, secret));
-      this.#count(typeof answer === 'string' ? answer : 'token' in answer ? 'good' : 'busy');
-      return answer;
+      return await this.#calls.execute(() => this.#ask(kind, secret));
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
-      this.#count('away');
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
       return 'away';
     }
   }
 
-  /** What is thrown is an outage. */
+  /** What is thrown is an outage; what is asked is counted, however late the answer. */
   async #ask(kind: Kind, secret: string): Promise<MachineTokenAnswer> {
+    try {
+      const answer = await this.#answerOf(kind, secret);
+      this.#count(typeof answer === 'string' ? answer : 'token' in answer ? 'good' : 'busy');
+      return answer;
+    } catch (error) {
+      this.#count('away');
+      throw error;
+    }
+  }
+
+  async #answerOf(kind: Kind, secret: string): Promise<MachineTokenAnswer> {
     try {
       const { success, data } = ClerkMachineToken.safeParse(await this.#read(kind, secret));
       return success ? { token: data } : this.#unclear('something else than a token');

@@ -9,6 +9,7 @@ export { Followed } from './followed.ts';
 export { Pruning } from './pruning.service.ts';
 export { asTenant, asUser, enterScope, type Scope, scopeOf } from './scope.ts';
 export { OwnerScoped, PersonalTenantScoped, TenantScoped } from './scoped.entity.ts';
+export { SingleFlight } from './single-flight.ts';
 export { mergeRow, type Row, rowOf } from './snapshot.ts';
 export { storableText } from './storable-text.ts';
 export { transaction } from './transaction.ts';

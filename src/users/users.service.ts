@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import { LRUCache } from 'lru-cache';
 import { type ClaimedUser, claimedUserOf, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
-import { announceUpdates, ChangeLog, Followed, transaction } from '../database/index.ts';
+import { announceUpdates, ChangeLog, Followed, SingleFlight, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { type ProfileChanges, User } from './user.entity.ts';
 import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
@@ -21,7 +21,8 @@ const ABSENCE_MS = 60_000;
 export class UsersService implements UserStates, BeforeApplicationShutdown {
   readonly #logger = new Logger(UsersService.name);
   readonly #snapshots: Followed<UserSnapshot>;
-  readonly #creating = new Map<string, Promise<void>>();
+  /** One creation for all requests of a new user: so Clerk is asked once. */
+  readonly #creating = new SingleFlight<void>();
   readonly #absent = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: ABSENCE_MS });
   readonly #completing = new Set<Promise<void>>();
   readonly #completed = new LRUCache<string, true>({ max: MAX_SNAPSHOTS, ttl: COMPLETION_PAUSE_MS });
@@ -75,15 +76,8 @@ export class UsersService implements UserStates, BeforeApplicationShutdown {
     return (await this.#snapshots.find(user.sub)) ?? this.#create(user);
   }
 
-  /** One creation for all requests of a new user: so Clerk is asked once. */
   async #create(user: ClaimedUser): Promise<UserSnapshot> {
-    const running = this.#creating.get(user.sub) ?? this.#firstSight(factsOfClaims(user));
-    this.#creating.set(user.sub, running);
-    try {
-      await running;
-    } finally {
-      if (this.#creating.get(user.sub) === running) this.#creating.delete(user.sub);
-    }
+    await this.#creating.run(user.sub, () => this.#firstSight(factsOfClaims(user)));
     return (await this.#snapshots.find(user.sub)) ?? this.#reload(user.sub);
   }
 
