@@ -184,7 +184,7 @@ describe('a membership of the local Clerk', () => {
     clerk.organizations.memberships.changeRole(ACME, GRACE, 'org:admin');
     clerk.organizations.update(ACME, { slug: 'acme-2' });
     const admin = clerk.mint(GRACE, ACME);
-    expect(claimsOf(admin)).toMatchObject({ pla: 'o:free', o: { id: ACME, slg: 'acme-2', rol: 'admin' } });
+    expect(claimsOf(admin)).toMatchObject({ pla: 'o:free_org', o: { id: ACME, slg: 'acme-2', rol: 'admin' } });
     expect(permissionsIn(admin)).toEqual(permissionsOf('org:admin'));
     clerk.organizations.memberships.changeRole(ACME, ADA, 'org:member');
     const member = clerk.mint(ADA, ACME);
@@ -404,7 +404,7 @@ describe('the page of the local Clerk', () => {
     const { asNobody } = await aClerk();
     const { body } = await asNobody('/page.js');
     const parts = [...String(body.text).matchAll(/from '\.(.+)'/g)].map(([, part]) => String(part));
-    expect(parts).toHaveLength(2);
+    expect(parts).toHaveLength(3);
     for (const part of parts) expect((await asNobody(part)).headers['content-type']).toBe('text/javascript');
   });
 });
@@ -474,7 +474,7 @@ describe('the Clerk of the tests', () => {
     clerk.aMembership(ours, grace);
     const o = { id: ours.id, slg: ours.slug };
     const [admin, member] = [clerk.aTokenIn(ours, ada), clerk.aTokenIn(ours, grace, { pla: 'o:pro' })];
-    expect(claimsOf(admin)).toMatchObject({ sub: ada.id, pla: 'o:free', o: { ...o, rol: 'admin' } });
+    expect(claimsOf(admin)).toMatchObject({ sub: ada.id, pla: 'o:free_org', o: { ...o, rol: 'admin' } });
     expect(permissionsIn(admin)).toEqual(permissionsOf('org:admin'));
     expect(claimsOf(member)).toMatchObject({ sub: grace.id, pla: 'o:pro', o: { ...o, rol: 'member' } });
     expect(permissionsIn(member)).toEqual(permissionsOf('org:member'));

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type Answer, keyInvalid, notImplemented, ok, same } from './answers.ts';
 import type { ApiKeys } from './api-keys.ts';
+import type { Billing } from './billing.ts';
+import { billingRoutes } from './billing-routes.ts';
 import type { Directory } from './directory.ts';
 import { invitationRoutes } from './invitation-routes.ts';
 import type { M2MTokens } from './m2m-tokens.ts';
@@ -22,6 +24,7 @@ interface Instance {
   machineId: string;
   instanceId: string;
   directory: Directory;
+  billing: Billing;
   apiKeys: ApiKeys;
   m2mTokens: M2MTokens;
   oauthTokens: OAuthTokens;
@@ -45,6 +48,7 @@ export class BackendApi {
       ...organizationRoutes(directory.organizations),
       ...membershipRoutes(directory.organizations),
       ...invitationRoutes(directory.organizations),
+      ...billingRoutes(instance.billing, directory),
       ...apiKeyRoutes(instance.apiKeys),
       ...m2mTokenRoutes(m2mTokens),
       ...oauthTokenRoutes(instance.oauthTokens),

@@ -1,10 +1,13 @@
 import { unprocessable } from './answers.ts';
+import type { Billing } from './billing.ts';
 import { type Directory, deletedUser } from './directory.ts';
 import type { Sending } from './events.ts';
 import { INVITATION_STATUSES, invitationEvent } from './invitation.ts';
 import { deletedOrganization } from './organization.ts';
 import type { Organizations } from './organizations.ts';
 import { FAULTS, type Fault } from './webhook-sender.ts';
+
+const OF_BILLING = /^subscription(Item)?\./;
 
 type Body = Record<string, unknown>;
 
@@ -14,13 +17,14 @@ type EventRequest = { replay: string } | { sending: Sending; event?: { type: str
 /**
  * What `POST /local/events` asks for: `{ type, data?, …ids, fault?, delay_ms? }`, `{ fault }` alone for the next change,
  * or `{ replay: msg id }`. Data that are not given are those of what the ids name: `user_id`, `session_id`,
- * `organization_id`, with `user_id` a membership, with `invitation_id` an invitation. Throws a Refusal.
+ * `organization_id`, with `user_id` a membership, with `invitation_id` an invitation; for `subscription.…` and
+ * `subscriptionItem.…` what that user or organization has. Throws a Refusal.
  */
-export function eventRequest(body: Body, directory: Directory): EventRequest {
+export function eventRequest(body: Body, directory: Directory, billing: Billing): EventRequest {
   const [replay, type] = [textOf(body, 'replay'), textOf(body, 'type')];
   if (replay) return { replay };
   const sending = sendingOf(body);
-  if (type) return { sending, event: { type, data: dataOf(type, body, directory) } };
+  if (type) return { sending, event: { type, data: dataOf(type, body, directory, billing) } };
   if (!sending.fault) throw unprocessable('form_param_missing', 'type', 'type, fault or replay must be there');
   return { sending };
 }
@@ -33,11 +37,13 @@ function sendingOf({ fault, delay_ms: delayMs }: Body): Sending {
   return { fault: fault as Fault | undefined, delayMs };
 }
 
-function dataOf(type: string, body: Body, directory: Directory): object {
+function dataOf(type: string, body: Body, directory: Directory, billing: Billing): object {
   if (typeof body.data === 'object' && body.data !== null) return body.data;
   const [userId, sessionId, organizationId] = ['user_id', 'session_id', 'organization_id'].map((name) =>
     textOf(body, name),
   );
+  const payerId = organizationId ?? userId;
+  if (payerId && OF_BILLING.test(type)) return billing.eventData(type, payerId);
   if (sessionId) return sessionData(type, sessionId, directory);
   if (organizationId) return organizationData(type, organizationId, body, directory);
   if (!userId) throw unprocessable('form_param_missing', 'data', 'data or an id must be there');

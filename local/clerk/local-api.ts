@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { type Answer, notFound, notImplemented, ok, Refusal, readBody, readJson, same } from './answers.ts';
 import type { ApiKeys } from './api-keys.ts';
+import type { Billing } from './billing.ts';
+import { billingRoutes, payingRoutes } from './billing-routes.ts';
 import type { Directory } from './directory.ts';
 import { eventRequest } from './event-request.ts';
 import type { Events } from './events.ts';
@@ -15,6 +17,7 @@ import { userRoutes } from './user-routes.ts';
 interface Clerk {
   pageSecret: string;
   directory: Directory;
+  billing: Billing;
   apiKeys: ApiKeys;
   events: Events;
   options: { origin: string };
@@ -27,7 +30,7 @@ export class LocalApi {
   readonly #routes: Routes;
 
   constructor(clerk: Clerk) {
-    const { directory, events, apiKeys } = clerk;
+    const { directory, billing, events, apiKeys } = clerk;
     this.#clerk = clerk;
     this.#routes = new Routes({
       'GET people': () => ok(this.#people()),
@@ -42,6 +45,8 @@ export class LocalApi {
       ...organizationRoutes(directory.organizations),
       ...membershipRoutes(directory.organizations),
       ...invitationRoutes(directory.organizations),
+      ...billingRoutes(billing, directory),
+      ...payingRoutes(billing, directory),
     });
   }
 
@@ -100,8 +105,8 @@ export class LocalApi {
   }
 
   #send(body: Record<string, unknown>): object {
-    const { events, directory } = this.#clerk;
-    const asked = eventRequest(body, directory);
+    const { events, directory, billing } = this.#clerk;
+    const asked = eventRequest(body, directory, billing);
     if ('replay' in asked) {
       if (!events.replay(asked.replay)) throw notFound('No such event is kept');
       return { id: asked.replay };

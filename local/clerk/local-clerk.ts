@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, answerOf, Refusal, send } from './answers.ts';
 import { ApiKeys } from './api-keys.ts';
 import { BackendApi } from './backend-api.ts';
+import { Billing } from './billing.ts';
 import { Directory } from './directory.ts';
-import { Events } from './events.ts';
+import { Events, type Tell } from './events.ts';
 import { newId, newSecret } from './ids.ts';
 import { LocalApi } from './local-api.ts';
 import { M2MTokens } from './m2m-tokens.ts';
@@ -47,6 +48,8 @@ export class LocalClerk {
   readonly events: Events;
   /** The users and their sessions, and what can be done to them. */
   readonly directory: Directory;
+  /** What they subscribe to, and what can be done about it. */
+  readonly billing: Billing;
   readonly apiKeys: ApiKeys;
   readonly m2mTokens: M2MTokens;
   readonly oauthTokens = new OAuthTokens();
@@ -67,7 +70,9 @@ export class LocalClerk {
       retryMs: options.retryMs,
     });
     this.events.url = options.webhookUrl;
-    this.directory = new Directory(options.users, options.organizations, (type, data) => this.#tell(type, data));
+    const tell: Tell = (type, data) => this.#tell(type, data);
+    this.directory = new Directory(options.users, options.organizations, tell);
+    this.billing = new Billing(this.instanceId, this.directory, tell);
     this.apiKeys = new ApiKeys(this.directory);
     this.m2mTokens = new M2MTokens(this);
     this.#backendApi = new BackendApi(this);
@@ -89,7 +94,8 @@ export class LocalClerk {
     const session = sessionId ? this.directory.session(sessionId) : this.directory.signIn(userId);
     if (session.status !== 'active' || session.user_id !== userId)
       throw new Refusal(401, 'authentication_invalid', `The session is ${session.status}; sign in again`);
-    return mintToken(this.options.key, this.options.origin, session, membership);
+    const plan = this.billing.planOf(membership?.organization.id ?? id);
+    return mintToken(this.options.key, this.options.origin, session, membership, plan);
   }
 
   /** Answers one request; for `createServer`. */
@@ -103,8 +109,14 @@ export class LocalClerk {
   }
 
   #tell(type: string, data: object): void {
-    if (/^(user|organization)\.deleted$/.test(type)) this.apiKeys.revokeAllOf((data as { id: string }).id);
+    if (/^(user|organization)\.deleted$/.test(type)) this.#forget((data as { id: string }).id);
     this.events.send(type, data);
+  }
+
+  /** Who is gone neither calls nor pays. */
+  #forget(id: string): void {
+    this.apiKeys.revokeAllOf(id);
+    this.billing.forget(id);
   }
 
   #answer(request: IncomingMessage): Answer | Promise<Answer> {

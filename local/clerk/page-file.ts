@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Answer, notImplemented, ok } from './answers.ts';
 
-const PAGE = ['page.html', 'page.js', 'page-parts.js', 'page-organizations.js'];
+const PAGE = ['page.html', 'page.js', 'page-parts.js', 'page-organizations.js', 'page-billing.js'];
 
 /** A file of the page, which shows nothing without the secret. */
 export function pageFile(method: string | undefined, path: string): Answer {

@@ -1,16 +1,19 @@
+import { billingLine } from './page-billing.js';
 import { api, ask, button, card, change, line, show } from './page-parts.js';
 
 const ROLES = ['org:member', 'org:admin'];
 
-/** Who is in an organization and who is invited, with what can be done about it. */
-export function organizationCard(organization, people, invitations) {
+/** Who is in an organization, who is invited and what it pays for, with what can be done about it. */
+export function organizationCard(organization, people, invitations, subscription) {
   const path = `organizations/${organization.id}`;
   const roleOf = (person) => person.organizations.find(({ id }) => id === organization.id)?.role;
   const members = people.filter(roleOf).map((person) => memberLine(path, person, roleOf(person)));
   const invited = invitations
     .filter((invitation) => invitation.organization_id === organization.id)
     .map((invitation) => invitationLine(path, invitation));
-  return card(`${organization.name} (${organization.slug})`, ...members, ...invited, changes(organization, people));
+  const heading = `${organization.name} (${organization.slug})`;
+  const billing = billingLine(path, subscription, 'pro');
+  return card(heading, ...members, ...invited, changes(organization, people), billing);
 }
 
 function memberLine(path, person, role) {

@@ -1,3 +1,4 @@
+import { billingLine, subscriptionOf } from './page-billing.js';
 import { organizationCard } from './page-organizations.js';
 import { api, ask, button, card, change, line, show } from './page-parts.js';
 
@@ -47,19 +48,26 @@ function changes(user) {
   );
 }
 
-function personCard(user) {
+function personCard(user, subscription) {
   const organizations = user.organizations.map((organization) => row(user, organization));
   const heading = `${user.name} (${user.email ?? user.id})${user.banned ? ', banned' : ''}`;
-  return card(heading, row(user), ...organizations, changes(user));
+  const billing = billingLine(`users/${user.id}`, subscription, 'plus');
+  return card(heading, row(user), ...organizations, changes(user), billing);
 }
 
 async function refresh() {
   const paths = ['people', 'organizations?limit=500', 'organization_invitations?status=pending&limit=500'];
   const responses = await Promise.all(paths.map((path) => ask(path)));
   const [people, organizations, invitations] = await Promise.all(responses.map((response) => response.json()));
+  const [own, theirs] = await Promise.all([
+    Promise.all(people.map(({ id }) => subscriptionOf(`users/${id}`))),
+    Promise.all(organizations.data.map(({ id }) => subscriptionOf(`organizations/${id}`))),
+  ]);
   main.replaceChildren(
-    ...people.map(personCard),
-    ...organizations.data.map((organization) => organizationCard(organization, people, invitations.data)),
+    ...people.map((person, index) => personCard(person, own[index])),
+    ...organizations.data.map((organization, index) =>
+      organizationCard(organization, people, invitations.data, theirs[index]),
+    ),
   );
 }
 

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { LocalMembership } from './membership.ts';
+import type { Plan } from './plan.ts';
+import { DEFAULT_PLANS } from './plans.ts';
 import { ROLES } from './roles.ts';
 import type { LocalSession } from './sessions.ts';
 import { type SigningKey, signToken } from './signing-key.ts';
@@ -15,7 +17,13 @@ const FEATURES = [...new Set(CUSTOM.map(([feature]) => feature))];
 const ACTIONS = [...new Set(CUSTOM.map(([, action]) => action))];
 
 /** A session token (version 2) as Clerk mints it, with an organization active or none. */
-export function mintToken(key: SigningKey, issuer: string, session: LocalSession, active?: LocalMembership): string {
+export function mintToken(
+  key: SigningKey,
+  issuer: string,
+  session: LocalSession,
+  active: LocalMembership | undefined,
+  plan: Plan,
+): string {
   const now = Math.floor(Date.now() / 1000);
   return signToken(key, {
     iss: issuer,
@@ -29,25 +37,27 @@ export function mintToken(key: SigningKey, issuer: string, session: LocalSession
     v: 2,
     fva: [0, -1],
     sts: 'active',
-    ...claimsOf(active),
+    ...claimsOf(active, plan),
   });
 }
 
 /** Plan, features and the `o` claim: permissions as a bitmap over the features of the organization (version 2). */
-export function claimsOf(active?: LocalMembership): object {
-  if (!active) return { pla: 'u:free', fea: '' };
+export function claimsOf(active?: LocalMembership, plan: Plan = DEFAULT_PLANS[active ? 'org' : 'user']): object {
+  const own = plan.features.map(({ slug }) => slug);
+  if (!active) return { pla: `u:${plan.slug}`, fea: own.map((feature) => `u:${feature}`).join(',') };
+  const features = [...new Set([...FEATURES, ...own])];
   const { organization, role, permissions } = active;
   const maskOf = (feature: string) =>
     ACTIONS.reduce((bits, action, bit) => bits + (permissions.includes(`org:${feature}:${action}`) ? 1 << bit : 0), 0);
   return {
-    pla: 'o:free',
-    fea: FEATURES.map((feature) => `o:${feature}`).join(','),
+    pla: `o:${plan.slug}`,
+    fea: features.map((feature) => `o:${feature}`).join(','),
     o: {
       id: organization.id,
       slg: organization.slug,
       rol: role.replace('org:', ''),
       per: ACTIONS.join(','),
-      fpm: FEATURES.map(maskOf).join(','),
+      fpm: features.map(maskOf).join(','),
     },
   };
 }

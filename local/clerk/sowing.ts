@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { derivedId } from './ids.ts';
 import { aMembership } from './membership.ts';
 import { anOrganization } from './organization.ts';
 import type { OrganizationBook } from './organization-book.ts';
@@ -11,11 +11,8 @@ export function sow(book: OrganizationBook, { members, ...facts }: SeededOrganiz
   for (const [userId, role] of Object.entries(members)) {
     if (!book.users.get(userId)) continue;
     const of = { organization_id: facts.id, user_id: userId };
-    book.memberships.add(aMembership({ id: membershipId(facts.id, userId), ...of, role: `org:${role}`, ...at }));
+    book.memberships.add(
+      aMembership({ id: derivedId('orgmem', `${facts.id} ${userId}`), ...of, role: `org:${role}`, ...at }),
+    );
   }
-}
-
-/** The same after a restart: a database that outlived it knows the membership. */
-function membershipId(organizationId: string, userId: string): string {
-  return `orgmem_${createHash('sha256').update(`${organizationId} ${userId}`).digest('hex').slice(0, 27)}`;
 }
