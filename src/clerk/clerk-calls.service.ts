@@ -7,7 +7,7 @@ import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem, rateLimited } from '../http/index.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { type ClerkCall, ClerkHttp, refuseInTransaction } from './clerk-http.ts';
-import { problemOf } from './clerk-problem.ts';
+import { NotAsked, problemOf } from './clerk-problem.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 import { halfOfLimit, Pace } from './pace.ts';
 
@@ -60,7 +60,7 @@ export class ClerkCalls {
   }
 
   async #untilAnswered(call: ClerkCall, until: number): Promise<unknown> {
-    if (performance.now() + TIMEOUT_MS > until) throw new Error('There is no time left to call Clerk');
+    if (performance.now() + TIMEOUT_MS > until) throw new NotAsked('There is no time left to call Clerk');
     let lost: unknown;
     for (let attempt = 1; ; attempt++) {
       try {

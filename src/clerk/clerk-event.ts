@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ClerkInvitation } from './clerk-invitation.schema.ts';
 import { ClerkMembership } from './clerk-membership.schema.ts';
 import { ClerkOrganization } from './clerk-organization.schema.ts';
+import { ClerkPaymentAttempt, ClerkSubscription, ClerkSubscriptionItem } from './clerk-subscription.schema.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
 import { ClerkId, LenientId, LenientText, LenientTime } from './clerk-values.schema.ts';
 import { DeletedObject } from './deleted-object.schema.ts';
@@ -33,6 +34,22 @@ export const CLERK_EVENTS = {
   'organizationInvitation.created': ClerkInvitation,
   'organizationInvitation.revoked': ClerkInvitation,
   'organizationInvitation.accepted': ClerkInvitation,
+  'subscription.created': ClerkSubscription,
+  'subscription.updated': ClerkSubscription,
+  'subscription.active': ClerkSubscription,
+  'subscription.pastDue': ClerkSubscription,
+  'subscriptionItem.created': ClerkSubscriptionItem,
+  'subscriptionItem.updated': ClerkSubscriptionItem,
+  'subscriptionItem.active': ClerkSubscriptionItem,
+  'subscriptionItem.canceled': ClerkSubscriptionItem,
+  'subscriptionItem.upcoming': ClerkSubscriptionItem,
+  'subscriptionItem.ended': ClerkSubscriptionItem,
+  'subscriptionItem.abandoned': ClerkSubscriptionItem,
+  'subscriptionItem.incomplete': ClerkSubscriptionItem,
+  'subscriptionItem.pastDue': ClerkSubscriptionItem,
+  'subscriptionItem.freeTrialEnding': ClerkSubscriptionItem,
+  'paymentAttempt.created': ClerkPaymentAttempt,
+  'paymentAttempt.updated': ClerkPaymentAttempt,
 };
 
 export type ClerkEventType = keyof typeof CLERK_EVENTS;

@@ -1,3 +1,4 @@
+import { BrokenCircuitError, BulkheadRejectedError } from 'cockatiel';
 import { type InputError, Problem, rateLimited } from '../http/index.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 import { LIMIT_WINDOW_MS } from './pace.ts';
@@ -39,6 +40,16 @@ export function problemOf(error: unknown): Problem {
   if (error.status === 429) return rateLimited(error.retryAfterMs || LIMIT_WINDOW_MS, error);
   if (!error.isOfTheCall) return new Problem('unavailable', { cause: error });
   return refused(error);
+}
+
+/** Clerk was not asked. */
+export class NotAsked extends Error {}
+
+/** Whether Clerk did nothing of what a POST asked for; else it may have, or not. Other calls are made again, and may have twice. */
+export function hadNoEffect({ code, cause }: Problem): boolean {
+  if (code !== 'unavailable') return true;
+  if (cause instanceof ClerkRefusal) return cause.status < 500 && cause.status !== 408;
+  return [NotAsked, BrokenCircuitError, BulkheadRejectedError].some((reason) => cause instanceof reason);
 }
 
 function refused(cause: ClerkRefusal): Problem {

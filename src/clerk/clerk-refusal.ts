@@ -56,6 +56,11 @@ export class ClerkRefusal extends Error {
     return this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
+  /** Clerk will say the same to the same call. */
+  get isFinal(): boolean {
+    return this.isOfTheCall && !this.isPassing;
+  }
+
   /** Clerk itself said it, of this call: it is there. */
   get isOfTheCall(): boolean {
     return this.code !== undefined && this.status >= 400 && this.status < 500;

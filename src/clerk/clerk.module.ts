@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ClerkApi } from './clerk-api.service.ts';
 import { ClerkApiKeys } from './clerk-api-keys.service.ts';
+import { ClerkBilling } from './clerk-billing.service.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { ClerkCalls } from './clerk-calls.service.ts';
 import { ClerkInstance } from './clerk-instance.service.ts';
@@ -15,6 +16,7 @@ import { WEBHOOK_SECRETS } from './webhook-secrets.ts';
   providers: [
     ClerkApi,
     ClerkApiKeys,
+    ClerkBilling,
     ClerkBreaker,
     ClerkCalls,
     ClerkInstance,
@@ -26,6 +28,7 @@ import { WEBHOOK_SECRETS } from './webhook-secrets.ts';
   exports: [
     ClerkApi,
     ClerkApiKeys,
+    ClerkBilling,
     ClerkInstance,
     ClerkMachineTokens,
     ClerkOrganizations,

@@ -1,0 +1,81 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { z } from 'zod';
+import { Problem } from '../http/index.ts';
+import { ClerkCalls } from './clerk-calls.service.ts';
+import { clerkPath, queryOf } from './clerk-http.ts';
+import { ClerkPlan } from './clerk-plan.schema.ts';
+import { ClerkRefusal } from './clerk-refusal.ts';
+import { WholeClerkSubscription } from './clerk-subscription.schema.ts';
+
+const PAGE = 100;
+const MAX_PAGES = 20;
+
+/** One that is malformed is left out: it is no reason to lose the rest. */
+const Plans = z.looseObject({ data: z.array(ClerkPlan.nullable().catch(null)) });
+
+/**
+ * Clerk Billing in the Backend API (https://clerk.com/docs/reference/backend-api/tag/billing), which Clerk calls experimental:
+ * read leniently. Throws the Problems of ClerkCalls.
+ */
+@Injectable()
+export class ClerkBilling {
+  readonly #logger = new Logger(ClerkBilling.name);
+
+  constructor(private readonly calls: ClerkCalls) {}
+
+  /** Not whole: there are more than we read, or such as cannot be read. Throws `not_found` where Billing is off. */
+  async plans(): Promise<{ plans: ClerkPlan[]; isWhole: boolean }> {
+    const read: (ClerkPlan | null)[] = [];
+    let isLast = false;
+    for (let page = 0; page < MAX_PAGES && !isLast; page++) {
+      const query = queryOf({ limit: PAGE, offset: page * PAGE });
+      const { data } = await this.#listed(`/billing/plans?${query}`);
+      read.push(...data);
+      isLast = data.length < PAGE;
+    }
+    const plans = read.filter((plan) => plan !== null);
+    if (plans.length < read.length)
+      this.#logger.warn(
+        `${read.length - plans.length} of the plans at Clerk cannot be read, and stay as they are here`,
+      );
+    return { plans, isWhole: isLast && plans.length === read.length };
+  }
+
+  /** Null: Clerk has none, or Billing is off. */
+  async subscriptionOf({ kind, clerkId }: { kind: 'tenant' | 'user'; clerkId: string }) {
+    const path =
+      kind === 'tenant'
+        ? clerkPath`/organizations/${clerkId}/billing/subscription`
+        : clerkPath`/users/${clerkId}/billing/subscription`;
+    try {
+      return await this.calls.send(WholeClerkSubscription, { path });
+    } catch (error) {
+      // by Clerk's own word: a 404 of something on the way would end what is paid for
+      const { cause } = error as Problem;
+      if (cause instanceof ClerkRefusal && cause.isFinal && cause.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** At once, or at the end of the period that is paid. What it then is, here and below, is to be read. */
+  async cancel(itemId: string, { endNow }: { endNow: boolean }): Promise<void> {
+    const path = `${clerkPath`/billing/subscription_items/${itemId}`}?end_now=${endNow}`;
+    await this.calls.send(z.unknown(), { method: 'DELETE', path });
+  }
+
+  async extendTrial(itemId: string, until: Date): Promise<void> {
+    const path = clerkPath`/billing/subscription_items/${itemId}/extend_free_trial`;
+    await this.calls.send(z.unknown(), { method: 'POST', path, body: { extend_to: until.toISOString() } });
+  }
+
+  async #listed(path: string): Promise<z.infer<typeof Plans>> {
+    try {
+      return await this.calls.send(Plans, { path });
+    } catch (error) {
+      const { cause } = error as Problem;
+      if (cause instanceof ClerkRefusal && cause.isFinal && cause.status !== 401)
+        throw new Problem('not_found', { cause });
+      throw error;
+    }
+  }
+}
