@@ -46,7 +46,8 @@ export class WakeUps {
       await (this.#client?.query('select') ?? this.#connect());
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#logger.warn(`cannot listen for wake-ups: ${(error as Error).message}`);
+      // one that the end of this process cuts off is no failure
+      if (!this.#failing && this.#running) this.#logger.warn(`cannot listen for wake-ups: ${(error as Error).message}`);
       this.#failing = true;
       await this.#disconnect();
     }

@@ -17,6 +17,11 @@ export const PROBLEMS = {
     'Access was withdrawn. Get a fresh token and try once more; for an API key make a new one.',
   ],
   session_pending: [401, 'Session pending', 'The session has a task to finish in Clerk before it may call.'],
+  quota_exceeded: [
+    402,
+    'Quota exceeded',
+    'What the plan allows is used up: see limit and used. With 429 it is worth trying again after resetsAt.',
+  ],
   token_type_not_accepted: [403, 'Token type not accepted', 'The route does not take tokens of this kind.'],
   tenant_required: [403, 'Tenant required', 'The route works in a tenant: choose one in Clerk and get a fresh token.'],
   role_required: [403, 'Role required', 'The route needs a role that you do not have in this tenant.'],
@@ -36,6 +41,7 @@ export const PROBLEMS = {
   conflict: [409, 'Conflict', 'The request does not fit what is there now; look at it again.'],
   payload_too_large: [413, 'Payload too large', 'The body is larger than the route takes.'],
   unsupported_media_type: [415, 'Unsupported media type', 'Send JSON in UTF-8 as application/json, not encoded.'],
+  idempotency_key_reused: [422, 'Idempotency key reused', 'The key stands for something else already; take a new one.'],
   rate_limited: [429, 'Rate limited', 'Too many requests; try again after Retry-After.'],
   internal: [500, 'Internal error', 'Something went wrong here; the request id helps to find it.'],
   unavailable: [503, 'Unavailable', 'Something this service needs is away; try again after Retry-After.'],
@@ -50,6 +56,8 @@ export interface InputError {
 }
 
 interface ProblemExtras {
+  /** Instead of the usual one of its code. */
+  status?: number;
   detail?: string;
   headers?: Record<string, string>;
   errors?: InputError[];
@@ -74,7 +82,8 @@ export class Problem extends Error {
     readonly code: ProblemCode,
     extras: ProblemExtras = {},
   ) {
-    const [status, title, meaning] = PROBLEMS[code];
+    const [usual, title, meaning] = PROBLEMS[code];
+    const status = extras.status ?? usual;
     super(extras.detail ?? meaning, { cause: extras.cause });
     this.status = status;
     this.title = title;
