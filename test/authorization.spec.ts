@@ -1,9 +1,11 @@
 import { signedInAuthObject } from '@clerk/backend/internal';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { CallerEntitlements, type EntitlementsOfCaller } from '../src/auth/caller-entitlements.service.ts';
 import { type Claims, refusalOfClaims } from '../src/auth/claims.ts';
-import { type MachinePrincipal, principalOf } from '../src/auth/principal.ts';
-import { type Reverification, type Rule, refusalOfRules } from '../src/auth/rules.ts';
+import { type MachinePrincipal, type Principal, principalOf } from '../src/auth/principal.ts';
+import type { Reverification, Rule } from '../src/auth/rule.ts';
+import { refusalOfRules } from '../src/auth/rules.ts';
 import { TOKEN_TYPES } from '../src/auth/token-type.ts';
 
 type ClaimRow = [what: string, claims: Record<string, unknown>, rules: Rule[], decision: string];
@@ -41,10 +43,15 @@ const version1 = {
   org_permissions: ['org:projects:write'],
 };
 
+/** What counts of a payer who is not mirrored. */
+const claimedOf = (principal: Principal) => new CallerEntitlements().of(principal) as EntitlementsOfCaller;
+
 /** Refuses as the guard does: the token, or the first of the rules. */
 function ours(rules: Rule[], claims: Claims): string {
   const refusal = refusalOfClaims(claims, CLAIM_RULES, NOW_S * 1000);
-  return refusal?.refused ?? refusalOfRules(rules, principalOf(claims))?.code ?? 'passed';
+  if (refusal) return refusal.refused;
+  const principal = principalOf(claims);
+  return refusalOfRules(rules, principal, claimedOf(principal))?.code ?? 'passed';
 }
 
 /** Clerk's published auth object, which is asked for all of it at once. */

@@ -5,7 +5,7 @@ import { Body, Controller, Get, Module, Param, Patch, Post } from '@nestjs/commo
 import { z } from 'zod';
 import { AppModule } from '../src/app.module.ts';
 import * as auth from '../src/auth/index.ts';
-import type { Rule } from '../src/auth/rules.ts';
+import type { Rule } from '../src/auth/rule.ts';
 import { TOKEN_TYPES, type TokenType } from '../src/auth/token-type.ts';
 import { readSettings } from '../src/config/index.ts';
 import { Public } from '../src/http/index.ts';
@@ -145,7 +145,7 @@ function tokenOf({ user, organization }: Member, type: TokenType, met: readonly 
   }
 }
 
-/** An admin with two sessions, in a second tenant, too, whose tenant has a second member and a key. */
+/** An admin with two sessions, in a second tenant, too, whose tenant has a second member and a key; who pays for a plan. */
 async function aWorld(): Promise<Member & RouteCaller> {
   const admin = anAdmin(clerk);
   const me = await meet(app, admin.token());
@@ -153,6 +153,9 @@ async function aWorld(): Promise<Member & RouteCaller> {
     await meet(app, token());
   for (let i = 0; i < 2; i++) clerk.directory.sessions.start(admin.user.id);
   clerk.anApiKey({ subject: admin.organization.id });
+  // nobody is told: to our copy they are not known, so that the claims of their tokens count
+  clerk.billing.subscribe(admin.user.id, 'plus');
+  clerk.billing.subscribe(admin.organization.id, 'pro');
   const call: RouteCaller['call'] = (route, path, options) => {
     const [type = 'session_token'] = route.accepts;
     return app.as(tokenOf(admin, type, rulesFor(route, type)), path, options);

@@ -3,6 +3,7 @@ import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Keyv } from 'keyv';
 import { Access } from './access.service.ts';
+import { CallerEntitlements } from './caller-entitlements.service.ts';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
 import { LastCheckInterceptor } from './last-check.interceptor.ts';
 import { MachineJwts } from './machine-jwts.service.ts';
@@ -43,12 +44,21 @@ const inMemory = () =>
     Revocations,
     SessionEvents,
     Access,
+    CallerEntitlements,
     Routes,
     RouteDocs,
     RoutesCheck,
     ClerkAuthGuard,
     LastCheckInterceptor,
   ],
-  exports: [VerificationKeys, VerifiedTokens, Revocations, Access, ClerkAuthGuard, LastCheckInterceptor],
+  exports: [
+    VerificationKeys,
+    VerifiedTokens,
+    Revocations,
+    Access,
+    CallerEntitlements,
+    ClerkAuthGuard,
+    LastCheckInterceptor,
+  ],
 })
 export class AuthModule {}

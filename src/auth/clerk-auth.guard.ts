@@ -3,10 +3,12 @@ import type { Request } from 'express';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
+import { CallerEntitlements } from './caller-entitlements.service.ts';
 import { MachineTokens } from './machine-tokens.service.ts';
 import { cookieNames, cookieToken, headerToken, type PresentedToken } from './presented-token.ts';
 import { type Principal, principalOf, type SessionPrincipal } from './principal.ts';
 import { Routes } from './routes.service.ts';
+import { asksEntitlements } from './rule.ts';
 import { refusalOfRules } from './rules.ts';
 import { type TokenType, tokenTypeOf } from './token-type.ts';
 import { VerifiedTokens } from './verified-tokens.service.ts';
@@ -25,6 +27,7 @@ export class ClerkAuthGuard implements CanActivate {
     private readonly sessions: VerifiedTokens,
     private readonly machines: MachineTokens,
     private readonly access: Access,
+    private readonly entitlements: CallerEntitlements,
     @Inject(SETTINGS) { clerk }: Settings,
   ) {
     this.#settings = clerk;
@@ -39,7 +42,8 @@ export class ClerkAuthGuard implements CanActivate {
     const refused = this.access.isRefused(principal);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     request.principal = principal;
-    const refusal = refusalOfRules(rules, principal);
+    const entitled = asksEntitlements(rules) ? await this.entitlements.of(principal) : undefined;
+    const refusal = refusalOfRules(rules, principal, entitled);
     if (refusal) throw refusal;
     return true;
   }

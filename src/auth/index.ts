@@ -1,10 +1,11 @@
 export { Accepts } from './accepts.decorator.ts';
 export type { ActiveOrganization } from './active-organization.ts';
 export { AuthModule } from './auth.module.ts';
-export { claimedEntitlementsOf } from './claimed-entitlements.ts';
+export { CallerEntitlements } from './caller-entitlements.service.ts';
 export { ClerkAuthGuard } from './clerk-auth.guard.ts';
 export { CurrentPrincipal, CurrentSession, principalIn } from './current-principal.decorator.ts';
 export { LastCheckInterceptor } from './last-check.interceptor.ts';
+export { type Claimed, type Counted, type HeldSeat, LocalEntitlements } from './local-entitlements.ts';
 export {
   type ClaimedUser,
   claimedUserOf,

@@ -1,6 +1,6 @@
 import { validateReverificationConfig } from '@clerk/shared/authorization';
 import { complain, declare, declaredOn } from './declared.ts';
-import type { Reverification, Rule } from './rules.ts';
+import type { Reverification, Rule } from './rule.ts';
 
 const RULES = 'gatehouse:rules';
 const ROLE = /^org:[\w-]+$/;

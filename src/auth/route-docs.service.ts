@@ -1,7 +1,8 @@
 import { Injectable, type Type } from '@nestjs/common';
 import type { RouteDescriber, RouteDescription } from '../http/index.ts';
+import { isOfSessions } from './machine-rules.ts';
 import { type Route, Routes } from './routes.service.ts';
-import { isOfSessions, type Rule } from './rules.ts';
+import { isOfPlans, type Rule } from './rule.ts';
 import type { TokenType } from './token-type.ts';
 
 const NAMES: Record<TokenType, string> = {
@@ -53,7 +54,7 @@ function descriptionOf(route: Route): string {
     types.some((type) => type !== 'session_token') &&
       asks(
         'a machine',
-        route.rules.filter((rule) => !isOfSessions(rule)),
+        route.rules.filter((rule) => !isOfSessions(rule) || isOfPlans(rule)),
       ),
   ];
   return lines.filter(Boolean).join(' ');
@@ -62,7 +63,8 @@ function descriptionOf(route: Route): string {
 /** Of the kinds that it accepts, those that can meet its rules. */
 function admitted({ accepts, rules }: Route): TokenType[] {
   const isScoped = rules.some(({ refusal }) => refusal === 'scope_required');
-  const isOpenToMachines = isScoped || !rules.some(isOfSessions);
+  // what a plan gives is asked of a machine where its subscription is known
+  const isOpenToMachines = isScoped || rules.every((rule) => !isOfSessions(rule) || isOfPlans(rule));
   return accepts.filter((type) => type === 'session_token' || isOpenToMachines);
 }
 

@@ -3,7 +3,7 @@ import { MetadataScanner, Reflector } from '@nestjs/core';
 import { Public } from '../http/index.ts';
 import { acceptedOn, SESSIONS_ONLY } from './accepts.decorator.ts';
 import { rulesDeclaredOn } from './require.decorators.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 import type { TokenType } from './token-type.ts';
 
 /** What the decorators of a route and of its controller say together. */
