@@ -2,6 +2,17 @@ import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type Options } from '@mikro-orm/postgresql';
 import { Revocation } from './src/auth/revocation.entity.ts';
 import { StoredKeys } from './src/auth/stored-keys.entity.ts';
+import { EntitlementOverride } from './src/billing/entitlement-override.entity.ts';
+import { PayerReference } from './src/billing/payer-reference.entity.ts';
+import { PaymentAttempt } from './src/billing/payment-attempt.entity.ts';
+import { Plan } from './src/billing/plan.entity.ts';
+import { Reread } from './src/billing/reread.entity.ts';
+import { Subscription } from './src/billing/subscription.entity.ts';
+import { SubscriptionItem } from './src/billing/subscription-item.entity.ts';
+import { UsageCounter } from './src/billing/usage.entity.ts';
+import { UsageKey } from './src/billing/usage-key.entity.ts';
+import { UsageReservation } from './src/billing/usage-reservation.entity.ts';
+import { WaitingWord } from './src/billing/waiting-word.entity.ts';
 import { Instance } from './src/clerk/instance.entity.ts';
 import { ReconcileProgress } from './src/clerk/reconcile-progress.entity.ts';
 import { environment, readOwnerUrl } from './src/config/settings.ts';
@@ -23,16 +34,27 @@ export function ormOptions(url: string): Options {
     ensureDatabase: false,
     entities: [
       Change,
+      EntitlementOverride,
       InboxEvent,
       Instance,
       Invitation,
       Membership,
+      PayerReference,
+      PaymentAttempt,
+      Plan,
       Project,
       ReconcileProgress,
+      Reread,
       Revocation,
       StoredKeys,
+      Subscription,
+      SubscriptionItem,
       Tenant,
+      UsageCounter,
+      UsageKey,
+      UsageReservation,
       User,
+      WaitingWord,
     ],
     extensions: [Migrator],
     migrations: {
@@ -43,7 +65,8 @@ export function ormOptions(url: string): Options {
       transactional: true,
       allOrNothing: true,
     },
-    schemaGenerator: { ignoreSchema: ['pgboss'] },
+    // functions are written by hand in migrations: it would drop those that it is not told of
+    schemaGenerator: { ignoreSchema: ['pgboss'], ignoreRoutines: true },
     driverOptions: { connectionTimeoutMillis: 2000, query_timeout: 8000, onPoolCreated: tendPool },
     // of which events take at most 6 and jobs 4, so that requests are left some
     pool: { min: 0, max: 12 },

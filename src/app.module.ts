@@ -3,9 +3,11 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { LoggerModule } from 'nestjs-pino';
 import { ormOptions, ownerOptions } from '../mikro-orm.config.ts';
 import { AuthModule, ClerkAuthGuard, LastCheckInterceptor } from './auth/index.ts';
+import { BillingModule, ConsumptionInterceptor } from './billing/index.ts';
 import { ClerkModule } from './clerk/index.ts';
 import { ConfigModule, type Settings } from './config/index.ts';
 import { DatabaseModule } from './database/index.ts';
+import { ENTITLEMENTS } from './entitlements.ts';
 import { HealthModule } from './health/health.module.ts';
 import { HttpModule, InputPipe, JsonBodyInterceptor, logging, ProblemFilter } from './http/index.ts';
 import { JobsModule } from './jobs/index.ts';
@@ -18,7 +20,7 @@ import { WebhooksModule } from './webhooks/index.ts';
 export const databaseOf = ({ databaseUrl, databaseOwnerUrl }: Settings) =>
   DatabaseModule.with(ormOptions(databaseUrl), ownerOptions(databaseOwnerUrl));
 
-export const modulesOf = (settings: Settings) => [
+export const modulesOf = (settings: Settings, entitlements = ENTITLEMENTS) => [
   ConfigModule.with(settings),
   LoggerModule.forRoot(logging(settings)),
   databaseOf(settings),
@@ -28,6 +30,7 @@ export const modulesOf = (settings: Settings) => [
   AuthModule,
   UsersModule,
   TenantsModule,
+  BillingModule.with(entitlements),
   MeModule,
   ProjectsModule,
   WebhooksModule,
@@ -41,6 +44,7 @@ export const requestChain = [
   { provide: APP_GUARD, useExisting: TenantGuard },
   { provide: APP_INTERCEPTOR, useClass: JsonBodyInterceptor },
   { provide: APP_INTERCEPTOR, useExisting: LastCheckInterceptor },
+  { provide: APP_INTERCEPTOR, useExisting: ConsumptionInterceptor },
   { provide: APP_PIPE, useClass: InputPipe },
   { provide: APP_INTERCEPTOR, useClass: StandardSchemaSerializerInterceptor },
 ];

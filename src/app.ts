@@ -28,7 +28,7 @@ export async function createApp(
   app.enableCors({
     origin: settings.corsOrigins,
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
-    exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate', 'location'],
+    exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate', 'location', 'ratelimit', 'ratelimit-policy'],
     maxAge: PREFLIGHT_MAX_AGE_S,
   });
   app.use(untilReady(app.get(DatabaseStartup)));

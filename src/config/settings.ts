@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 const MIN_RSA_BITS = 2048;
 const MAX_CLOCK_SKEW_MS = 60_000;
+const MAX_GRACE_DAYS = 365;
+const DAY_MS = 86_400_000;
 
 const LogLevel = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
 const onOff = z.enum(['on', 'off']).transform((value) => value === 'on');
@@ -95,6 +97,7 @@ const Environment = z.object({
   CORS_ORIGINS: origins.optional(),
   TRUST_PROXY: trustProxy.optional(),
   API_DOCS: onOff.optional(),
+  BILLING_GRACE_DAYS: wholeNumber.pipe(z.number().max(MAX_GRACE_DAYS, `must be at most ${MAX_GRACE_DAYS}`)).default(7),
   METRICS_TOKEN: z
     .string()
     .regex(/^[\w.~+/-]{16,500}=*$/, 'must be a token of 16 characters or more')
@@ -179,6 +182,8 @@ function toSettings(env: z.output<typeof Environment>) {
     corsOrigins: env.CORS_ORIGINS ?? env.CLERK_AUTHORIZED_PARTIES ?? [],
     trustProxy: env.TRUST_PROXY,
     apiDocs: env.API_DOCS ?? !production,
+    /** How long a plan goes on after a payment failed. */
+    billingGraceMs: env.BILLING_GRACE_DAYS * DAY_MS,
     /** Undefined: /metrics is open, but closed in production. */
     metricsToken: env.METRICS_TOKEN,
     logLevel: env.LOG_LEVEL,

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Patch, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import { CurrentSession, claimedEntitlementsOf, type SessionPrincipal } from '../auth/index.ts';
+import { CallerEntitlements, CurrentSession, type SessionPrincipal } from '../auth/index.ts';
 import { ActiveTenant, nameOfTenant, type TenantSnapshot } from '../tenants/index.ts';
 import { CurrentUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
 import { Me, MeChanges } from './me.schemas.ts';
@@ -9,7 +9,10 @@ import { Me, MeChanges } from './me.schemas.ts';
 @Controller('v1/me')
 @SerializeOptions({ schema: Me })
 export class MeController {
-  constructor(private readonly users: UsersService) {}
+  constructor(
+    private readonly users: UsersService,
+    private readonly entitlements: CallerEntitlements,
+  ) {}
 
   @Get()
   @ApiOkResponse({ standardSchema: Me })
@@ -17,7 +20,7 @@ export class MeController {
     @CurrentSession() principal: SessionPrincipal,
     @ActiveTenant() tenant: TenantSnapshot | null,
   ): Promise<Me> {
-    return toMe(await this.users.findOrCreate(principal), tenant, principal);
+    return this.#show(await this.users.findOrCreate(principal), tenant, principal);
   }
 
   @Patch()
@@ -28,14 +31,14 @@ export class MeController {
     @ActiveTenant() tenant: TenantSnapshot | null,
     @Body({ schema: MeChanges }) changes: MeChanges,
   ): Promise<Me> {
-    return toMe(await this.users.changeProfile(user, changes), tenant, principal);
+    return this.#show(await this.users.changeProfile(user, changes), tenant, principal);
   }
-}
 
-function toMe({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: SessionPrincipal): Me {
-  const { plan, features } = claimedEntitlementsOf(principal);
-  const { impersonatedBy } = principal;
-  return { user: row, tenant: toMeTenant(tenant, principal), plan, features: [...features], impersonatedBy };
+  async #show({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: SessionPrincipal): Promise<Me> {
+    const { plan, features } = await this.entitlements.of(principal);
+    const { impersonatedBy } = principal;
+    return { user: row, tenant: toMeTenant(tenant, principal), plan, features: [...features], impersonatedBy };
+  }
 }
 
 function toMeTenant(tenant: TenantSnapshot | null, { organization }: SessionPrincipal): Me['tenant'] {

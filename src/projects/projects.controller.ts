@@ -14,6 +14,7 @@ import {
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Accepts, RequirePermission, RequireScope, RequireTenant } from '../auth/index.ts';
+import { Consumes } from '../billing/index.ts';
 import { IdPipe, type Page } from '../http/index.ts';
 import type { Project } from './project.entity.ts';
 import { NewProject, ProjectChanges, ProjectPage, ProjectsQuery, ProjectView } from './projects.schemas.ts';
@@ -38,6 +39,7 @@ export class ProjectsController {
   @Post()
   @RequirePermission('org:projects:write')
   @RequireScope('projects:write')
+  @Consumes('projects.create')
   @ApiCreatedResponse({ standardSchema: ProjectView })
   async create(
     @Body({ schema: NewProject }) body: NewProject,

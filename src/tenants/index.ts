@@ -1,9 +1,11 @@
+export { ADMIN, requireAdmin } from './admins.ts';
 export { ActiveTenant, CurrentTenant } from './current-tenant.decorator.ts';
 export { Membership } from './membership.entity.ts';
 export { MembershipMirror } from './membership-mirror.service.ts';
 export { MembershipSubject } from './membership-subject.ts';
 export { nameOfTenant, Tenant } from './tenant.entity.ts';
 export { TenantGuard } from './tenant.guard.ts';
+export { factsOfClaim } from './tenant-facts.ts';
 export { TenantMirror } from './tenant-mirror.service.ts';
 export type { TenantSnapshot } from './tenant-snapshot.ts';
 export { tenantSubject } from './tenant-subject.ts';

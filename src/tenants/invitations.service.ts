@@ -1,12 +1,14 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { type ClerkInvitation, ClerkOrganizations } from '../clerk/index.ts';
+import { type HeldSeat, LocalEntitlements } from '../auth/index.ts';
+import { type ClerkInvitation, ClerkOrganizations, hadNoEffect } from '../clerk/index.ts';
 import { asTenant, transaction } from '../database/index.ts';
 import { type ListQuery, listPage, Problem } from '../http/index.ts';
 import type { User } from '../users/index.ts';
 import { requireAdmin } from './admins.ts';
 import { Invitation } from './invitation.entity.ts';
 import { InvitationMirror } from './invitation-mirror.service.ts';
+import { Membership } from './membership.entity.ts';
 import type { Tenant } from './tenant.entity.ts';
 import { ANSWER, factsOfInvitation } from './tenant-facts.ts';
 import type { NewInvitation } from './tenants.schemas.ts';
@@ -18,6 +20,7 @@ export class InvitationsService {
     private readonly em: EntityManager,
     private readonly clerk: ClerkOrganizations,
     private readonly mirror: InvitationMirror,
+    private readonly entitlements: LocalEntitlements,
   ) {}
 
   async list(query: ListQuery) {
@@ -26,8 +29,15 @@ export class InvitationsService {
 
   async invite(tenant: Tenant, admin: User, { email, role }: NewInvitation): Promise<Invitation> {
     await transaction(this.em, (em) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id }));
-    const answer = await this.clerk.invite(tenant.clerkId, { email, role, inviterUserId: admin.clerkId });
-    return this.#apply(tenant, answer);
+    const seat = await this.entitlements.holdSeat(tenant, (em) => seatsTaken(em, tenant.id));
+    try {
+      const answer = await this.clerk.invite(tenant.clerkId, { email, role, inviterUserId: admin.clerkId });
+      return await this.#apply(tenant, answer, seat);
+    } catch (error) {
+      // after an unknown outcome it is held until it lapses: the invitation may be out
+      if (error instanceof Problem && hadNoEffect(error)) await seat.letGo(this.em.fork());
+      throw error;
+    }
   }
 
   /** Throws `conflict` when it is pending no more. */
@@ -43,10 +53,18 @@ export class InvitationsService {
     await this.#apply(tenant, { ...answer, status: 'revoked' });
   }
 
-  async #apply(tenant: Tenant, answer: ClerkInvitation): Promise<Invitation> {
-    await transaction(this.em.fork(), (em) =>
-      this.mirror.mirror(em, tenant.clerkId, factsOfInvitation(answer, ANSWER)),
-    );
+  async #apply(tenant: Tenant, answer: ClerkInvitation, seat?: HeldSeat): Promise<Invitation> {
+    await transaction(this.em.fork(), async (em) => {
+      await seat?.letGo(em);
+      await this.mirror.mirror(em, tenant.clerkId, factsOfInvitation(answer, ANSWER));
+    });
     return asTenant(this.em, tenant.id, (em) => em.findOneOrFail(Invitation, { clerkId: answer.id }));
   }
+}
+
+/** Members, and who may become one by a mail that is out. The caller sees own memberships in other tenants, too. */
+async function seatsTaken(em: EntityManager, tenantId: string): Promise<number> {
+  const isMember = { tenantId, endedAt: null, user: { deletedAt: null } };
+  const isOut = { status: 'pending' as const, $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date() } }] };
+  return (await em.count(Membership, isMember)) + (await em.count(Invitation, { tenantId, ...isOut }));
 }

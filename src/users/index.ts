@@ -1,6 +1,6 @@
 export { CurrentUser } from './current-user.decorator.ts';
 export { User } from './user.entity.ts';
-export { factsOfPublicData } from './user-facts.ts';
+export { factsOfClaims, factsOfPublicData } from './user-facts.ts';
 export { UserMirror } from './user-mirror.service.ts';
 export type { UserSnapshot } from './user-snapshot.ts';
 export { userSubject } from './user-subject.ts';

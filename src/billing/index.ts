@@ -1,0 +1,18 @@
+export { BillingModule } from './billing.module.ts';
+export type { BillingWord, ItemFacts, PlanFacts } from './billing-facts.ts';
+export { BillingMirror } from './billing-mirror.service.ts';
+export { ANSWER, BillingProvider, type WholeOffer, type WholeSubscription } from './billing-provider.ts';
+export { ClerkBillingProvider } from './clerk-billing-provider.service.ts';
+export { Consumes } from './consumes.decorator.ts';
+export { ConsumptionInterceptor } from './consumption.interceptor.ts';
+export { CurrentPayer } from './current-payer.decorator.ts';
+export { askForAll } from './doubts.ts';
+export { defineEntitlements, ENTITLEMENT_BOOK } from './entitlement-book.ts';
+export { Entitlements } from './entitlements.service.ts';
+export { KnownPayers } from './known-payers.service.ts';
+export { type Overridable, type Override, Overrides } from './overrides.service.ts';
+export type { Payer } from './payer.ts';
+export type { PayerReport } from './payer-report.ts';
+export { type PlanDrift, Plans } from './plans.service.ts';
+export { Trials } from './trials.service.ts';
+export { Usage } from './usage.service.ts';
