@@ -3,21 +3,21 @@ import { UsageError } from './usage-error.ts';
 
 const DEFAULT_MAX_DELETIONS = 10;
 
-export const RECONCILE_HELP = `Compares Clerk's users, organizations and memberships with ours and tells what is missing, stale or orphaned here.
+export const RECONCILE_HELP = `Compares Clerk's users, organizations, memberships and plans with ours and tells what is missing, stale or orphaned here.
 
   npm run clerk:reconcile [-- --apply] [--max-deletions N] [--restart] [--json]
   npm run clerk:reconcile -- --revive ID
 
   --apply           repairs it; without it nothing is changed
-  --max-deletions   with more orphans than that, of all three together, none is deleted (${DEFAULT_MAX_DELETIONS})
+  --max-deletions   with more orphans than that, of the first three together, none is deleted (${DEFAULT_MAX_DELETIONS})
   --restart         begins anew; else a run that was stopped less than a day ago goes on
   --json            one JSON object for each finding on standard output, the counts as the last
   --revive          brings back what is deleted here and alive at Clerk: user_…, org_… (with its memberships),
                     or one membership as org_…/user_…
 
 Safe at any time: it takes half of Clerk's rate limit, skips what changes meanwhile, and deletes only what Clerk says not to
-have, one by one. Exit code 0: nothing is left to do, or the dry run came to its end, whatever it found; 1: it failed, was
-stopped, or left something that it may not or could not do; 2: wrong options.
+have, one by one; of plans it lacks, they are offered no more. Exit code 0: nothing is left to do, or the dry run came to its
+end, whatever it found; 1: it failed, was stopped, or left something that it may not or could not do; 2: wrong options.
 `;
 
 /** `user_…`, `org_…`, or of a membership both. */

@@ -10,6 +10,7 @@ import {
   type Watch,
 } from '../clerk/index.ts';
 import { type Progress, progressOn, type Terminal } from './progress.ts';
+import { findingsOf, type PlansOutcome, summaryOf } from './reconcile-plans.ts';
 
 /** Data goes to one, what it is doing to the other. */
 export interface Output {
@@ -17,6 +18,7 @@ export interface Output {
   stderr: Terminal;
 }
 
+type Name = SubjectName | 'plans';
 type Counts = Record<FindingKind, number>;
 
 /** Of more the count tells. */
@@ -73,28 +75,36 @@ export class Report implements Watch {
   }
 
   /** Answers the exit code. */
-  ended({ end, tallies }: Outcome): number {
+  ended({ end, tallies }: Outcome, plans?: PlansOutcome): number {
     this.close();
     const { applies: applied, json } = this.#options;
     const counts = sumOf([...tallies.values()].map(countsOf));
     const subjects = Object.fromEntries([...tallies].map(([subject, tally]) => [subject, countsOf(tally)]));
     const lines = json
-      ? [JSON.stringify({ end, applied, counts, subjects })]
-      : [...[...tallies].flatMap(([subject, tally]) => linesOf(subject, tally)), this.#lastLine(end, counts)];
+      ? [...findingsOf(plans), { end, applied, counts, subjects, ...(plans && { plans: summaryOf(plans) }) }].map(
+          (each) => JSON.stringify(each),
+        )
+      : [
+          ...[...tallies].flatMap(([subject, tally]) => linesOf(subject, tally)),
+          ...(plans ? linesOfPlans(plans) : []),
+          this.#lastLine(end, counts, plans),
+        ];
     for (const line of lines) this.#line(line);
-    return end === 'done' && (!applied || counts.unconfirmed === 0) ? 0 : 1;
+    const isAway = plans !== undefined && 'notCompared' in plans && !plans.isReached;
+    return end === 'done' && (!applied || counts.unconfirmed === 0) && !isAway ? 0 : 1;
   }
 
   close(): void {
     this.#progress.end();
   }
 
-  #lastLine(end: Outcome['end'], { missing, stale, orphaned, revivable, unconfirmed, skipped }: Counts): string {
+  #lastLine(end: Outcome['end'], counts: Counts, plans?: PlansOutcome): string {
+    const { orphaned, revivable, unconfirmed, skipped } = counts;
     const { applies, maxDeletions } = this.#options;
     if (end === 'interrupted') return 'Stopped; run the same command again to go on.';
     if (end === 'too-many')
       return `Nothing was deleted: ${count(orphaned)} orphans are more than ${maxDeletions}. To delete them: ${COMMAND} --apply --max-deletions ${orphaned}`;
-    if (missing + stale + orphaned === 0) return 'Nothing to do.';
+    if (driftsIn(counts) + findingsOf(plans).length === 0) return 'Nothing to do.';
     const isLeft = revivable + unconfirmed + skipped > 0;
     if (applies) return isLeft ? 'What could be repaired was; the rest was left as it is.' : 'All of it was repaired.';
     return `Nothing was changed. To repair it: ${COMMAND} --apply`;
@@ -103,6 +113,16 @@ export class Report implements Watch {
   #line(line: string): void {
     this.#output.stdout.write(`${line}\n`);
   }
+}
+
+function driftsIn(counts: Counts): number {
+  return DRIFTS.reduce((sum, kind) => sum + counts[kind], 0);
+}
+
+function linesOfPlans(plans: PlansOutcome): string[] {
+  if ('notCompared' in plans) return [`plans: not compared: ${plans.notCompared}`];
+  const asked = plans.asked > 0 ? [`subscriptions: the service reads those of ${count(plans.asked)} payers again`] : [];
+  return [...linesOf('plans', plans.tally), ...asked];
 }
 
 function countsOf(tally: Tally): Counts {
@@ -118,7 +138,7 @@ function countsBy(numberOf: (kind: FindingKind) => number): Counts {
 }
 
 /** What is wrong by kind, and of the rest what there is. */
-function linesOf(subject: SubjectName, tally: Tally): string[] {
+function linesOf(subject: Name, tally: Tally): string[] {
   return FINDINGS.flatMap((kind) =>
     DRIFTS.includes(kind) || tally[kind].count > 0
       ? [`${subject} ${labelOf(subject, kind)}: ${count(tally[kind].count)}`, ...idsOf(tally[kind]), ...hintOf(kind)]
@@ -126,7 +146,7 @@ function linesOf(subject: SubjectName, tally: Tally): string[] {
   );
 }
 
-function labelOf(subject: SubjectName, kind: FindingKind): string {
+function labelOf(subject: Name, kind: FindingKind): string {
   return subject === 'memberships' ? LABELS[kind].replace('deleted', 'ended') : LABELS[kind];
 }
 

@@ -1,5 +1,7 @@
+import { EntityManager } from '@mikro-orm/postgresql';
 import { type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Plans } from '../billing/index.ts';
 import { CannotReconcile, ClerkRefusal, ClerkUnreachable, Reconciliation } from '../clerk/index.ts';
 import type { Settings } from '../config/index.ts';
 import { DatabaseStartup } from '../database/index.ts';
@@ -7,6 +9,7 @@ import { alone } from './alone.ts';
 import { ErrorsOnly } from './errors-only.ts';
 import { ReconcileModule } from './reconcile.module.ts';
 import type { CommandOptions } from './reconcile-options.ts';
+import { comparePlans } from './reconcile-plans.ts';
 import { type Output, Report } from './reconcile-report.ts';
 
 /** Runs the command to its end and answers its exit code; the signal stops it between two steps. */
@@ -43,7 +46,9 @@ async function work(
     return 0;
   }
   try {
-    return report.ended(await app.get(Reconciliation).run(options, report, signal));
+    const outcome = await app.get(Reconciliation).run(options, report, signal);
+    if (outcome.end === 'interrupted') return report.ended(outcome);
+    return report.ended(outcome, await comparePlans(app.get(Plans), app.get(EntityManager).fork(), options));
   } finally {
     report.close();
   }

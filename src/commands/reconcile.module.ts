@@ -2,15 +2,19 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { databaseOf } from '../app.module.ts';
 import { AuthModule } from '../auth/index.ts';
+import { BillingProvider, ClerkBillingProvider, ENTITLEMENT_BOOK, Plans } from '../billing/index.ts';
 import {
   ClerkApi,
+  ClerkBilling,
   ClerkBreaker,
+  ClerkCalls,
   ClerkMachineTokens,
   ClerkReader,
   InstanceCheck,
   Reconciliation,
 } from '../clerk/index.ts';
 import { ConfigModule, type Settings } from '../config/index.ts';
+import { ENTITLEMENTS } from '../entitlements.ts';
 import { Metrics } from '../http/index.ts';
 import { MembershipMirror, MembershipSubject, TenantMirror, tenantSubject } from '../tenants/index.ts';
 import { UserMirror, UsersModule, userSubject } from '../users/index.ts';
@@ -18,8 +22,17 @@ import { UserMirror, UsersModule, userSubject } from '../users/index.ts';
 /** Not ClerkModule: it would note in the background whichever instance the secret key is of, before that is checked. */
 @Global()
 @Module({
-  providers: [ClerkApi, ClerkBreaker, ClerkMachineTokens, ClerkReader, InstanceCheck, Metrics],
-  exports: [ClerkApi, ClerkMachineTokens, ClerkReader, InstanceCheck, Metrics],
+  providers: [
+    ClerkApi,
+    ClerkBilling,
+    ClerkBreaker,
+    ClerkCalls,
+    ClerkMachineTokens,
+    ClerkReader,
+    InstanceCheck,
+    Metrics,
+  ],
+  exports: [ClerkApi, ClerkBilling, ClerkMachineTokens, ClerkReader, InstanceCheck, Metrics],
 })
 class GroundModule {}
 
@@ -42,6 +55,13 @@ const reconciliation = {
     ]),
 };
 
+/** Not BillingModule, which follows the provider in the background. */
+const plans = [
+  { provide: ENTITLEMENT_BOOK, useValue: ENTITLEMENTS },
+  { provide: BillingProvider, useClass: ClerkBillingProvider },
+  Plans,
+];
+
 /** What the reconcile command needs of the application: no server, no jobs, no webhooks. */
 @Module({})
 export class ReconcileModule {
@@ -49,7 +69,7 @@ export class ReconcileModule {
     return {
       module: ReconcileModule,
       imports: [ConfigModule.with(settings), databaseOf(settings), GroundModule, AuthModule, UsersModule],
-      providers: [TenantMirror, MembershipMirror, reconciliation],
+      providers: [TenantMirror, MembershipMirror, reconciliation, ...plans],
     };
   }
 }

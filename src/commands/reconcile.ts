@@ -14,6 +14,6 @@ try {
   else process.exitCode = await reconcile(readSettings(), options, { ...process, signal: stopping.signal });
 } catch (error) {
   if (!(error instanceof UsageError)) endWith(error);
-  process.stderr.write(`${error.message}\n\n${RECONCILE_HELP}`);
+  process.stderr.write(`${error.message}\nnpm run clerk:reconcile -- --help says how.\n`);
   process.exitCode = 2;
 }

@@ -1,27 +1,16 @@
-import { createApp } from '../app.ts';
 import type { Settings } from '../config/index.ts';
-import { DatabaseStartup } from '../database/index.ts';
-import { Jobs } from '../jobs/index.ts';
 import { Replay } from '../webhooks/index.ts';
 import { printTable } from './table.ts';
 import { UsageError } from './usage-error.ts';
 import type { WebhooksOptions } from './webhooks-options.ts';
+import { withoutServer } from './without-server.ts';
 
 const COMMANDS = { list, show, replay: replayAll };
 
 /** Does what was asked, in the application without its server. */
 export async function runWebhooks(settings: Settings, options: WebhooksOptions): Promise<void> {
-  const app = await createApp({ ...settings, logLevel: 'silent' });
-  // a job that ran here would tell nobody of its death
-  app.get(Jobs).runsHere = false;
-  try {
-    await app.init();
-    const { waitingFor } = app.get(DatabaseStartup);
-    if (waitingFor) throw new Error(`Not ready, waiting for ${waitingFor}`);
-    await COMMANDS[options.command as keyof typeof COMMANDS](app.get(Replay), options);
-  } finally {
-    await app.close();
-  }
+  const command = COMMANDS[options.command as keyof typeof COMMANDS];
+  await withoutServer(settings, (app) => command(app.get(Replay), options));
 }
 
 async function list(replay: Replay, { filter, limit, json }: WebhooksOptions): Promise<void> {

@@ -9,6 +9,6 @@ try {
   else await (await import('./webhooks-run.ts')).runWebhooks(readSettings(), options);
 } catch (error) {
   if (!(error instanceof UsageError)) (await import('../explain.ts')).endWith(error);
-  process.stderr.write(`${(error as UsageError).message}\n\n${WEBHOOKS_HELP}`);
+  process.stderr.write(`${(error as UsageError).message}\nnpm run webhooks -- --help says how.\n`);
   process.exitCode = 2;
 }
