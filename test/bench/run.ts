@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- guard|events|revocation|tenancy]`: every figure comes from rounds that take turns within this one run, after a
+ * `npm run bench [-- guard|events|revocation|tenancy|quota|entitlements]`: every figure comes from rounds that take turns within this one run, after a
  * warm-up, with the logger silent; medians and ratios are printed. Absolute rates say something of the machine, the
  * ratios of the code.
  */
@@ -11,9 +11,11 @@ import { ownerOptions } from '../../mikro-orm.config.ts';
 import { migrate } from '../../src/database/migrations.ts';
 import { TestClerk } from '../support/clerk.ts';
 import { closeAll, onClose } from '../support/closing.ts';
+import { benchEntitlements } from './entitlements.ts';
 import { benchEvents } from './events.ts';
 import { benchGuard } from './guard.ts';
 import type { Bench } from './kit.ts';
+import { benchQuota } from './quota.ts';
 import { benchRevocation } from './revocation.ts';
 import { benchTenancy } from './tenancy.ts';
 
@@ -22,6 +24,8 @@ const PARTS: Record<string, (bench: Bench) => Promise<void>> = {
   events: benchEvents,
   guard: benchGuard,
   tenancy: benchTenancy,
+  quota: benchQuota,
+  entitlements: benchEntitlements,
 };
 
 const chosen = process.argv.slice(2);

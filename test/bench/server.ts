@@ -16,11 +16,12 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { databaseOf, modulesOf, requestChain } from '../../src/app.module.ts';
 import { createApp } from '../../src/app.ts';
-import { AuthModule, ClerkAuthGuard } from '../../src/auth/index.ts';
+import { AuthModule, ClerkAuthGuard, RequireFeature } from '../../src/auth/index.ts';
 import { ClerkModule } from '../../src/clerk/index.ts';
 import { ConfigModule, environment, readSettings } from '../../src/config/index.ts';
 import { HttpModule, Public } from '../../src/http/index.ts';
 import { UsersModule } from '../../src/users/index.ts';
+import { QuotaController } from './quota.controller.ts';
 
 /** One route behind no guard, ours, or one that calls Clerk's SDK. */
 const variant = process.argv[2];
@@ -39,6 +40,11 @@ class BenchController {
 @Public()
 class OpenController extends BenchController {}
 Controller('bench')(OpenController);
+
+/** The same behind a rule about the plan. */
+@RequireFeature('export')
+class ExportsController extends BenchController {}
+Controller('bench/exports')(ExportsController);
 
 @Injectable()
 class SdkGuard implements CanActivate {
@@ -79,7 +85,8 @@ const variants = {
   'bare guard': { ...bare, providers: [ours] },
   'bare sdk': { ...bare, providers: [sdk] },
   'app none': { ...app, controllers: [OpenController], providers: requestChain },
-  'app guard': { ...app, providers: requestChain },
+  'app guard': { ...app, controllers: [BenchController, ExportsController], providers: requestChain },
+  'app quota': { ...app, controllers: [QuotaController], providers: requestChain },
 };
 
 @Module(variants[variant as keyof typeof variants])
