@@ -4,7 +4,14 @@ import { TestClerk } from './support/clerk.ts';
 import { type Route, routesOf } from './support/routes.ts';
 
 /** Every route that answers callers without a token. */
-const OPEN_ROUTES = ['GET healthz', 'GET metrics', 'GET problems/:code', 'GET readyz', 'POST webhooks/clerk'];
+const OPEN_ROUTES = [
+  'GET healthz',
+  'GET metrics',
+  'GET problems/:code',
+  'GET readyz',
+  'GET v1/billing/plans',
+  'POST webhooks/clerk',
+];
 
 interface Mounted {
   path: string;

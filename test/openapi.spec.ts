@@ -48,6 +48,7 @@ describe('/openapi.json', () => {
       'GET /metrics',
       'GET /problems/{code}',
       'GET /readyz',
+      'GET /v1/billing/plans',
       'POST /webhooks/clerk',
     ]);
   });

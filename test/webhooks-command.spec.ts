@@ -81,10 +81,10 @@ describe('npm run webhooks', () => {
     [['show', 'msg_none']],
     [['replay']],
     [['replay', 'msg_done', '--status', 'failed']],
-  ])('refuses %j with a sentence, the help, and exit code 2', async (args) => {
+  ])('refuses %j with a sentence, where the help is, and exit code 2', async (args) => {
     const { code, stderr, stdout } = await webhooks(...args);
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^[^\n]+\.?\n\nLooks at the events/);
+    expect(stderr).toMatch(/^[^\n]+\.?\nnpm run webhooks -- --help says how\.\n$/);
   });
 
   it('lists events for a person, newest first', async () => {

@@ -7,15 +7,19 @@ import type { TestDatabase } from './database.ts';
 
 /** The tables whose rows belong to no tenant, and are everybody's. Each of the others is scoped. */
 const GLOBAL_TABLES = [
+  'billing_rereads',
   'changes',
   'inbox',
   'instance',
   'mikro_orm_migrations',
+  'payer_references',
+  'plans',
   'reconcile_progress',
   'revocations',
   'tenants',
   'users',
   'verification_keys',
+  'waiting_billing',
 ];
 
 /** What in a migrated database, or in the entities, would let one tenant see or touch rows of another: table and cause. */

@@ -43,6 +43,18 @@ export class ClerkProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** Refuses calls to a path that begins so, in Clerk's form. */
+  refuse(path: string, status: number, code = 'unexpected'): void {
+    const body = { errors: [{ code, message: code }] };
+    this.instead = (call) => (call.path.startsWith(path) ? { status, body } : undefined);
+  }
+
+  /** Passes everything on as it is again. */
+  pass(): void {
+    this.instead = () => undefined;
+    this.meddle = () => undefined;
+  }
+
   /** How many calls of that method were made to a path that begins so. */
   count(method: string, path: string): number {
     return this.calls.filter((call) => call.method === method && call.path.startsWith(path)).length;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Webhook } from 'svix';
 import { Refusal } from '../../local/clerk/answers.ts';
 import type { ApiKeys } from '../../local/clerk/api-keys.ts';
+import type { Billing } from '../../local/clerk/billing.ts';
 import type { Directory } from '../../local/clerk/directory.ts';
 import { type ClerkEvent, type Events, eventOf } from '../../local/clerk/events.ts';
 import { newId } from '../../local/clerk/ids.ts';
@@ -23,8 +24,8 @@ import { signed } from '../../local/clerk/webhook-sender.ts';
 import { onClose } from './closing.ts';
 import { type Answer, call } from './http.ts';
 
-/** How Clerk and the network to it behave; busy, it answers 429. */
-type Behaviour = 'answers' | 'busy' | 'fails' | 'hangs' | 'refuses';
+/** How Clerk and the network to it behave; busy, it answers 429; where it misleads something else answers 404. */
+type Behaviour = 'answers' | 'busy' | 'fails' | 'hangs' | 'misleads' | 'refuses';
 
 const RETRY_AFTER_S = '7';
 
@@ -97,6 +98,11 @@ export class TestClerk {
   /** The organizations, who is in them or invited, and what can be done about it; told to who `deliverEventsTo`. */
   get organizations(): Organizations {
     return this.#clerk.organizations;
+  }
+
+  /** What users and organizations subscribe to, and what can be done about it; told to who `deliverEventsTo`. */
+  get billing(): Billing {
+    return this.#clerk.billing;
   }
 
   get machineId(): string {
@@ -172,6 +178,10 @@ export class TestClerk {
     if (sameId) Object.assign(this.key, { kid, jwk: { ...this.key.jwk, kid } });
   }
 
+  get isListening(): boolean {
+    return this.#server?.listening ?? false;
+  }
+
   callsTo(path: string): number {
     return this.calls.filter((called) => called.startsWith(path)).length;
   }
@@ -197,10 +207,10 @@ export class TestClerk {
     return this.organizations.memberships.get(id, user.id);
   }
 
-  /** A session token of the user with that organization active, as the membership is now. */
+  /** A session token of the user with that organization active, as the membership and the plan are now. */
   aTokenIn(organization: { id: string }, user: { id: string }, claims: Record<string, unknown> = {}): string {
     const membership = this.organizations.memberships.get(organization.id, user.id);
-    return this.aToken({ sub: user.id, ...claimsOf(membership), ...claims });
+    return this.aToken({ sub: user.id, ...claimsOf(membership, this.billing.planOf(organization.id)), ...claims });
   }
 
   /** A session token as Clerk mints it for a user that it knows, with claims and header laid over; undefined takes a claim away. */
@@ -264,6 +274,7 @@ export class TestClerk {
     if (status) refuse(response, status);
     else if (this.behaviour === 'answers') this.#clerk.handle(request, response);
     else if (this.behaviour === 'fails') response.writeHead(500).end('upstream error');
+    else if (this.behaviour === 'misleads') response.writeHead(404).end('no such page');
     else if (this.behaviour === 'refuses') request.socket.destroy();
   }
 }

@@ -52,6 +52,9 @@ export function payloadOf(type: string): Schema {
   const [subject = '', what] = type.split('.');
   if (what === 'deleted' && !subject.endsWith('Membership')) return { $ref: 'DeletedObject' };
   if (subject === 'session') return { $ref: 'SessionEventPayload' };
+  if (subject === 'subscriptionItem') return { $ref: 'BillingSubscriptionItemEventPayload' };
+  if (subject === 'subscription' || subject === 'paymentAttempt')
+    return { $ref: `${subject.charAt(0).toUpperCase()}${subject.slice(1)}EventPayload` };
   if (type === 'organizationInvitation.accepted') return { $ref: 'OrganizationInvitationAcceptedPayload' };
   const schema = { $ref: subject.charAt(0).toUpperCase() + subject.slice(1) };
   return subject === 'organizationInvitation' ? { allOf: [schema] } : schema;

@@ -46,9 +46,12 @@ export class Reconciling {
     return { ...environmentOf(this.clerk, this.database), ...ours, ...more };
   }
 
-  /** One run of the command, in this process. */
-  async run(args: string[] = [], env = this.environment(), signal = new AbortController().signal) {
+  /** One run of the command, in this process, that is stopped by the signal or once it has said these words. */
+  async run(args: string[] = [], env = this.environment(), stop: AbortSignal | string = new AbortController().signal) {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const heard = new AbortController();
+    stderr.on('data', (line) => typeof stop === 'string' && String(line).includes(stop) && heard.abort());
+    const signal = typeof stop === 'string' ? heard.signal : stop;
     const said = Promise.all([text(stdout), text(stderr)]);
     const code = await reconcile(readSettings(env), optionsOf(args), { stdout, stderr, signal });
     stdout.end();

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Rule } from '../../src/auth/rules.ts';
+import type { Rule } from '../../src/auth/rule.ts';
 
 type Schema = z.core.JSONSchema.JSONSchema;
 

@@ -5,12 +5,11 @@ import { columnOf, columnsOf } from './scoped-rows.ts';
 
 const scopeProperty = (meta: EntityMetadata) => (meta.properties['ownerId' as never] ? 'ownerId' : 'tenantId');
 const scopeColumn = (meta: EntityMetadata) => columnOf(meta, scopeProperty(meta));
-/** A text that may be anything. */
+/** A text that may be anything, else one that is unique. */
 function textOf(meta: EntityMetadata): string {
   const unique = new Set(meta.uniques.flatMap(({ properties }) => properties));
-  const text = meta.props.find(
-    (prop) => prop.columnTypes?.[0] === 'text' && !prop.nullable && !unique.has(prop.name as never),
-  );
+  const texts = meta.props.filter((prop) => prop.columnTypes?.[0] === 'text' && !prop.nullable);
+  const text = texts.find(({ name }) => !unique.has(name as never)) ?? texts[0];
   if (!text) throw new Error(`${meta.className} has no text that the matrix could change`);
   return text.name;
 }
