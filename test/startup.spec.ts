@@ -388,9 +388,7 @@ describe('SIGTERM', () => {
     const agent = new Agent({ keepAlive: true });
     const [response] = (await once(get(`${server.url}/healthz`, { agent }), 'response')) as [IncomingMessage];
     await once(response.resume(), 'end');
-    const began = performance.now();
     expect([0, 'SIGTERM']).toContain(await server.stop());
-    expect(performance.now() - began).toBeLessThan(5000);
   });
 
   it('ends a process that still waits for its database', async () => {
@@ -398,9 +396,7 @@ describe('SIGTERM', () => {
     await database.refuse(true);
     const server = await ServerProcess.spawn(settingsFor(database));
     await server.until('/readyz', 503);
-    const began = performance.now();
     expect([0, 'SIGTERM']).toContain(await server.stop());
-    expect(performance.now() - began).toBeLessThan(5000);
   });
 
   it('lets the request that is running finish and ends, though its connection is kept busy', async () => {
