@@ -3,6 +3,7 @@ import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import { createDatabase } from './support/database.ts';
 import { DatabaseProxy } from './support/proxy.ts';
+import { until } from './support/until.ts';
 
 let clerk: TestClerk;
 
@@ -39,7 +40,11 @@ describe('a process that cannot follow the change log', () => {
     const app = await startApp(clerk);
     const ada = clerk.aUser();
     const token = aLongToken(ada.id);
-    await app.as(token, '/v1/me');
+    // what the log told of the user after that would be forgotten, and could not be had again
+    const isThere = async () => ((await app.as(token, '/v1/me')).body.user as { email?: string } | undefined)?.email;
+    await until(isThere);
+    await pause(1000);
+    await until(isThere);
     await app.database.refuse(true);
     const gone = performance.now();
     let lastServedMs = 0;
