@@ -345,6 +345,20 @@ describe('a cancellation', () => {
     expect(await subscriptionOf(admin)).toMatchObject({ plan: 'free_org', status: 'active' });
   });
 
+  it('is as Clerk then says it is, though what it said before is told once more meanwhile', async () => {
+    const admin = anAdmin(clerk);
+    const { id } = admin.organization;
+    await subscriptionOf(admin);
+    clerk.billing.subscribe(id, 'pro');
+    await becoming(admin, { plan: 'pro' });
+    clerk.events.url = undefined;
+    const event = clerk.anEvent('subscription.updated', clerk.billing.eventData('subscription.updated', id));
+    proxy.meddle = async ({ path }) => {
+      if (path.endsWith('/billing/subscription')) await clerk.deliver(app.url, event, { id: 'msg_zzzz' });
+    };
+    expect((await cancel(admin.token(), { endNow: true })).body).toMatchObject({ plan: 'free_org', status: 'active' });
+  });
+
   it('changes nothing while Clerk is away', async () => {
     const admin = await paying();
     proxy.refuse('/v1/billing/subscription_items', 503);

@@ -10,8 +10,8 @@ import { keptOf, takeItem, takeSubscription, withPlan } from './taking.ts';
 export interface Before {
   /** Milliseconds. */
   readonly askedAt: number;
-  /** Of the rows, by the provider's id. */
-  readonly versions: ReadonlyMap<string, string>;
+  /** When each row was told of, in milliseconds, by the provider's id. */
+  readonly toldAt: ReadonlyMap<string, number>;
 }
 
 /** These would give access for ever, or be waited for, were the provider's silence about them no word. */
@@ -22,12 +22,13 @@ const IN_FORCE = ['active', 'past_due'];
 /** In the scope of the payer. */
 export async function lookBefore(em: EntityManager): Promise<Before> {
   const rows = [...(await em.find(Subscription, {})), ...(await em.find(SubscriptionItem, {}))];
-  return { askedAt: Date.now(), versions: new Map(rows.map((row) => [row.providerId, versionOf(row)])) };
+  return { askedAt: Date.now(), toldAt: new Map(rows.map((row) => [row.providerId, row.clerkUpdatedAt])) };
 }
 
 /**
  * Takes an answer as the last word on every row that is as it was before the provider was asked: events may have times of
- * their own that are later than those of the objects. Of a row that has changed since the later word counts.
+ * their own that are later than those of the objects. Of a row that was told of since the later word counts; one of the
+ * same time says the same, or is in doubt.
  */
 export async function takeWhole(
   em: EntityManager,
@@ -69,8 +70,8 @@ function end(items: SubscriptionItem[], before: Before, statuses: string[]): boo
   return over.length > 0;
 }
 
-function isUntouched(row: Mirrored & { providerId: string }, { versions }: Before): boolean {
-  return versions.get(row.providerId) === versionOf(row);
+function isUntouched({ providerId, clerkUpdatedAt }: Mirrored & { providerId: string }, { toldAt }: Before): boolean {
+  return toldAt.get(providerId) === clerkUpdatedAt;
 }
 
 /** Answers whether anything but the times of telling became other. */
@@ -80,8 +81,4 @@ function put<Row extends Mirrored>(row: Row, columns: Partial<Row> & Mirrored): 
   const isLater = clerkUpdatedAt > row.clerkUpdatedAt;
   Object.assign(row, facts, { clerkEventId, clerkUpdatedAt: isLater ? clerkUpdatedAt : row.clerkUpdatedAt });
   return hasChanged;
-}
-
-function versionOf({ clerkUpdatedAt, clerkEventId }: Mirrored): string {
-  return `${clerkUpdatedAt} ${clerkEventId}`;
 }
