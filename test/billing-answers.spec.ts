@@ -172,6 +172,15 @@ describe('a cancellation', () => {
     const { status, body } = await cancel(admin);
     expect([status, body.plan, body.status]).toEqual([200, 'pro', 'canceled']);
   });
+
+  it('has worked where all answers to it are lost, and ended at once what was past due', async () => {
+    const admin = await paying('pro');
+    clerk.billing.failPayment(admin.organization.id);
+    await readAgain(admin);
+    loseAnswers('DELETE', ITEMS);
+    const { status, body } = await cancel(admin);
+    expect([status, body.plan, body.status]).toEqual([200, 'free_org', 'active']);
+  });
 });
 
 describe('the extension of a trial', () => {

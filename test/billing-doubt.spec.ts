@@ -322,7 +322,7 @@ describe('what is in doubt', () => {
     expect(row).toMatchObject({ reason: 'a cancellation' });
     expect(Number(row?.not_before)).toBeGreaterThan(Date.now());
     await askAgain(em, payer, 'an event');
-    expect((await inDoubt(organization.id))[0]?.reason).toBe('an event');
+    expect(await inDoubt(organization.id)).toEqual([{ ...row, doubt_id: expect.any(String), reason: 'an event' }]);
     await app.database.query('delete from billing_rereads where can_wait');
   });
 
@@ -510,8 +510,39 @@ describe('what is in doubt', () => {
     await tell('subscriptionItem.active', gone);
     await tell('subscriptionItem.updated', told(admin, { status: 'on_a_break' }));
     await until(async () => (await statusOf(admin, gone.id as string)) === 'ended');
+    await untilSettled(admin.organization.id);
+    clerk.behaviour = 'fails';
     await tell('subscriptionItem.updated', { ...gone, updated_at: Date.now() - HOUR / 2 });
     expect(await statusOf(admin, gone.id as string)).toBe('ended');
+    const reason = 'told of, though the provider did not have it any more';
+    expect(await inDoubt(admin.organization.id)).toMatchObject([{ reason }]);
+  });
+
+  it('stays over, though it was told of by a clock that is ahead', async () => {
+    const admin = await paying();
+    const gone = anItem({ payer: payerOf(admin.organization.id), updated_at: Date.now() + HOUR / 60 });
+    await tell('subscriptionItem.active', gone);
+    await untilSettled(admin.organization.id);
+    const [row] = (await itemsOf(admin.organization.id)).filter(({ provider_id: id }) => id === gone.id);
+    // a reading that began before, and ends after, is the older one
+    expect([row?.status, Number(row?.clerk_updated_at)]).toEqual(['ended', Number(gone.updated_at) + 1]);
+  });
+
+  it('is an answer that is older than an event, once', async () => {
+    const admin = await paying();
+    const { id } = admin.organization;
+    await tell('subscription.updated', clerk.billing.eventData('subscription.updated', id) as Data);
+    const ended = told(admin, { status: 'ended', updated_at: Date.now() + 1 });
+    await tell('subscriptionItem.ended', ended);
+    await askAgain(app.orm.em.fork(), { kind: 'tenant', clerkId: id }, 'an event');
+    const asked = await until(
+      async () => (await inDoubt(id))[0],
+      (row) => row?.reason !== 'an event',
+    );
+    expect(asked).toMatchObject({ reason: 'an answer that is older than an event', attempts: 0 });
+    expect(await statusOf(admin, ended.id as string)).toBe('active');
+    await untilSettled(id);
+    expect(await statusOf(admin, ended.id as string)).toBe('active');
   });
 
   it('ends all that a payer has, of whom Clerk knows no subscription, and is not asked again', async () => {
@@ -560,13 +591,14 @@ describe('what is in doubt', () => {
     expect((await app.as(admin.token(), '/v1/billing/subscription')).body).toMatchObject({ plan: 'pro' });
   });
 
-  it.each([
-    ['ended', 'while another is in force', () => undefined],
-    ['canceled', 'while none is', (admin: Member) => clerk.billing.cancel(admin.organization.id)],
-  ])('leaves %s what was canceled and Clerk does not name, %s', async (expected, _, arrange) => {
+  it.each<[string, string, (admin: Member) => unknown, () => Data]>([
+    ['ended', 'while another is in force since', () => undefined, () => ({})],
+    ['canceled', 'while another was before', () => undefined, () => ({ updated_at: Date.now() + 1 })],
+    ['canceled', 'while none is', (admin) => clerk.billing.cancel(admin.organization.id), () => ({})],
+  ])('leaves %s what was canceled and Clerk does not name, %s', async (expected, _, arrange, times) => {
     const admin = await paying();
     arrange(admin);
-    const canceled = anItem({ payer: payerOf(admin.organization.id), status: 'canceled' });
+    const canceled = anItem({ payer: payerOf(admin.organization.id), status: 'canceled', ...times() });
     await tell('subscriptionItem.canceled', canceled);
     await tell('subscriptionItem.updated', told(admin, { status: 'on_a_break' }));
     await untilSettled(admin.organization.id);

@@ -43,6 +43,11 @@ export function isKnownStatus(status: string): boolean {
   return ACCESS.has(status);
 }
 
+/** It comes to nothing any more. */
+export function isOver(status: string): boolean {
+  return ['ended', 'expired', 'abandoned'].includes(status);
+}
+
 /** A status that is not in the table, which the provider made up since, gives none. */
 export function accessEndOf(item: AccessItem, terms: Terms): AccessEnd {
   return ACCESS.get(item.status)?.(item, terms) ?? 'none';

@@ -5,7 +5,7 @@ import { factsOfClaim, TenantMirror } from '../tenants/index.ts';
 import { factsOfClaims, UserMirror } from '../users/index.ts';
 import type { BillingWord } from './billing-facts.ts';
 import type { WholeSubscription } from './billing-provider.ts';
-import { askAgain } from './doubts.ts';
+import { askAgain, CALL_S } from './doubts.ts';
 import { asPayer, lockPayer, type NamedPayer, type Payer } from './payer.ts';
 import { keepWaiting, lockTogether, payerOfAny, remember, takeWaiting } from './payer-references.ts';
 import { type Before, takeNothing, takeWhole } from './taking-whole.ts';
@@ -51,8 +51,9 @@ export class BillingMirror {
     const waiting = await takeWaiting(em, ids);
     await remember(em, named, waiting.ids);
     if (!payer) return;
-    const hasChanged = await asPayer(em, payer, (own) => takeWhole(own, whole, before));
+    const { hasChanged, doubt } = await asPayer(em, payer, (own) => takeWhole(own, whole, before));
     if (hasChanged) this.changes.record(em, BILLING_CHANGED, payer.clerkId);
+    if (doubt) await askAgain(em, payer, doubt, { afterS: CALL_S });
     await this.#take(em, payer, waiting.words);
   }
 

@@ -19,6 +19,7 @@ export async function askAgain(
      values (?, ?, ?, now() + make_interval(secs => ?))
      on conflict (clerk_id) do update set reason = excluded.reason, doubt_id = excluded.doubt_id, can_wait = false,
        attempts = 0, not_before = case when excluded.not_before > now() then excluded.not_before
+         when stored.attempts = 0 then stored.not_before
          else least(stored.not_before, excluded.not_before) end`,
     [clerkId, kind, reason, afterS],
   );

@@ -41,7 +41,7 @@ export class SubscriptionItem extends SubscriptionItemSchema.class {
   end(at: number, eventId: string): void {
     this.status = 'ended';
     this.endedAt = new Date(at);
-    this.clerkUpdatedAt = Math.max(at, this.clerkUpdatedAt);
+    this.clerkUpdatedAt = Math.max(at, this.clerkUpdatedAt + 1);
     this.clerkEventId = eventId;
   }
 }

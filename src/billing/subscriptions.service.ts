@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { asTenant, SingleFlight, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { requireAdmin } from '../tenants/index.ts';
+import { isOver } from './access.ts';
 import { BillingProvider } from './billing-provider.ts';
 import type { BillingSnapshot } from './billing-snapshot.ts';
 import { askAgain, CALL_S } from './doubts.ts';
@@ -58,7 +59,7 @@ export class Subscriptions {
       // whatever becomes of this process, what the provider made of it is read
       await askAgain(em, payer, 'a cancellation', { afterS: CALL_S });
     });
-    await this.#cancelAtProvider(payer, item.providerId, endNow);
+    await this.#cancelAtProvider(payer, item, endNow);
     return this.entitlements.of(payer);
   }
 
@@ -66,10 +67,10 @@ export class Subscriptions {
    * Throws `conflict` where it stands otherwise there, as our copy then does, too. An answer may be lost on its way back, and a
    * call that is made again is refused: how it stands there decides.
    */
-  async #cancelAtProvider(payer: Payer, itemId: string, endNow: boolean): Promise<void> {
-    const refusal = await this.#refusalOf(itemId, endNow);
+  async #cancelAtProvider(payer: Payer, item: Item, endNow: boolean): Promise<void> {
+    const refusal = await this.#refusalOf(item.providerId, endNow);
     await this.reader.readNow(payer);
-    if (!refusal || (await this.#isCanceled(payer, itemId, endNow))) return;
+    if (!refusal || (await this.#isCanceled(payer, item, endNow))) return;
     if (!OUTDATED.has(refusal.code)) throw refusal;
     throw new Problem('conflict', { detail: 'The subscription has changed; look at it again.', cause: refusal });
   }
@@ -85,9 +86,11 @@ export class Subscriptions {
     }
   }
 
-  async #isCanceled({ clerkId }: Payer, itemId: string, endNow: boolean): Promise<boolean> {
+  async #isCanceled({ clerkId }: Payer, { providerId, status: before }: Item, endNow: boolean): Promise<boolean> {
     const { items } = await this.entitlements.snapshotOf(clerkId);
-    return items.some(({ providerId, status }) => providerId === itemId && status === (endNow ? 'ended' : 'canceled'));
+    const status = items.find((item) => item.providerId === providerId)?.status ?? '';
+    // what is not paid for at present has no period to wait for
+    return (!endNow && status === 'canceled') || ((endNow || before !== 'active') && isOver(status));
   }
 
   /** Whether it gives access or not: what is charged for, the current one first, else what will be. */

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
-import { isKnownStatus } from './access.ts';
+import { isKnownStatus, isOver } from './access.ts';
 import { FOR_GOOD } from './allowance.ts';
 import type { ItemFacts, PaymentFacts, SubscriptionFacts } from './billing-facts.ts';
+import { ANSWER } from './billing-provider.ts';
 import { PaymentAttempt } from './payment-attempt.entity.ts';
 import { Plan } from './plan.entity.ts';
 import { columnsOfItem, columnsOfPayment, columnsOfSubscription, isNewer } from './said.ts';
@@ -20,9 +21,8 @@ export interface Outcome {
 }
 
 const MAY_GIVE_ACCESS = ['active', 'past_due', 'canceled'];
-const OVER = ['ended', 'expired', 'abandoned'];
 const TO_CHANGE = { lockMode: LockMode.PESSIMISTIC_WRITE } as const;
-const AT_ODDS = 'two words of the same time that are not the same';
+export const AT_ODDS = 'two words of the same time that are not the same';
 
 /** This and the others take what a word says of one row, in a transaction of the payer. */
 export async function takeSubscription(em: EntityManager, facts: SubscriptionFacts): Promise<Outcome> {
@@ -45,8 +45,9 @@ export async function takeItem(em: EntityManager, told: ItemFacts): Promise<Outc
   const facts = await withPlan(em, told);
   const row = await em.findOne(SubscriptionItem, { providerId: facts.providerId }, TO_CHANGE);
   const columns = columnsOfItem({ ...facts, isTrial: facts.isTrial ?? row?.isTrial ?? null });
-  if (row && !isNewer(facts, row)) return { hasChanged: false, doubt: doubtBetween(columns, row) };
-  const doubt = doubtOfItem(facts) ?? (row ? doubtBetween(row, columns) : undefined);
+  const revived = row && isRevived(row, facts) ? 'told of, though the provider did not have it any more' : undefined;
+  if (row && !isNewer(facts, row)) return { hasChanged: false, doubt: revived ?? doubtBetween(columns, row) };
+  const doubt = doubtOfItem(facts) ?? revived ?? (row ? doubtBetween(row, columns) : undefined);
   if (row) em.assign(row, { ...columns, ...keptOf(row, facts), ...keptOfEvent(row, facts) });
   else em.create(SubscriptionItem, columns);
   await em.flush();
@@ -101,10 +102,15 @@ function isSamePeriod(row: SubscriptionItem, { periodStart }: ItemFacts): boolea
 /** What two words of an item make doubtful, in whatever order they come: then what is kept depends on it. */
 function doubtBetween(earlier: ItemWord, later: ItemWord): string | undefined {
   if (earlier.clerkUpdatedAt === later.clerkUpdatedAt && contradict(earlier, later)) return AT_ODDS;
-  if (OVER.includes(later.status)) return undefined;
+  if (isOver(later.status)) return undefined;
   if (earlier.seats !== null && later.seats === null) return 'seats, and how many was not said';
   const isOneOfBoth = !later.periodStart || isDeepStrictEqual(earlier.periodStart, later.periodStart);
   return earlier.periodEnd && !later.periodEnd && isOneOfBoth ? 'an end that is not said any more' : undefined;
+}
+
+/** It was over by an answer, whose time is that of our clock, and may have come late. */
+function isRevived(row: SubscriptionItem, { status }: ItemFacts): boolean {
+  return row.clerkEventId === ANSWER && isOver(row.status) && !isOver(status);
 }
 
 function contradict(one: ItemWord, other: ItemWord): boolean {
