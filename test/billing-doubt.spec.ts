@@ -523,7 +523,7 @@ describe('what is in doubt', () => {
     const gone = anItem({ payer: payerOf(admin.organization.id), updated_at: Date.now() + HOUR / 60 });
     await tell('subscriptionItem.active', gone);
     await untilSettled(admin.organization.id);
-    const [row] = (await itemsOf(admin.organization.id)).filter(({ provider_id: id }) => id === gone.id);
+    const row = (await itemsOf(admin.organization.id)).find(({ provider_id: id }) => id === gone.id);
     // a reading that began before, and ends after, is the older one
     expect([row?.status, Number(row?.clerk_updated_at)]).toEqual(['ended', Number(gone.updated_at) + 1]);
   });
