@@ -4,6 +4,8 @@ export default {
   rootDir: import.meta.dirname,
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
+  // drills wait for real time: npm run test:drill
+  testPathIgnorePatterns: ['<rootDir>/test/drill/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
