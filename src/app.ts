@@ -11,8 +11,11 @@ import { DatabaseStartup } from './database/index.ts';
 import { answerMalformed, endWithServer, serveDocs, untilReady, withRequestId } from './http/index.ts';
 
 const PREFLIGHT_MAX_AGE_S = 600;
-/** For the whole of a request to arrive. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/**
+ * How long a request may take to arrive: its headers, and the whole. Node takes the longer of the two for the whole, whichever
+ * it is, and closes what is late only when it looks. It reads the last one when the server begins to listen.
+ */
+const ARRIVAL_TIMES = { headersTimeout: 15_000, requestTimeout: 30_000, connectionsCheckingInterval: 5000 };
 
 /** The application, ready to listen. */
 export async function createApp(
@@ -34,7 +37,7 @@ export async function createApp(
   app.use(untilReady(app.get(DatabaseStartup)));
   if (settings.apiDocs) serveDocs(app, app.get(RouteDocs, { strict: false }));
   answerMalformed(app.getHttpServer());
-  app.getHttpServer().requestTimeout = REQUEST_TIMEOUT_MS;
+  Object.assign(app.getHttpServer(), ARRIVAL_TIMES);
   return app;
 }
 

@@ -1,51 +1,54 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { type Request, type Response, raw } from 'express';
+import type { Request } from 'express';
 import type { Observable } from 'rxjs';
+import { BodyPlaces } from './body-places.ts';
 import { parseJson } from './parse-json.ts';
 import { Problem } from './problem.ts';
+import { Public } from './public.decorator.ts';
 import { RawBody } from './raw-body.decorator.ts';
+import { readBytes } from './read-bytes.ts';
 
-const MAX_BODY = '100kb';
+const MAX_BODY_BYTES = 102_400;
 const MAX_DEPTH = 32;
 
-/** Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. */
+/**
+ * Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. On a route that
+ * is open to strangers a body needs a place.
+ */
 @Injectable()
 export class JsonBodyInterceptor implements NestInterceptor {
+  readonly #places = new BodyPlaces();
+
   constructor(private readonly reflector: Reflector) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const [request, response] = [
-      context.switchToHttp().getRequest<Request>(),
-      context.switchToHttp().getResponse<Response>(),
-    ];
+    const request = context.switchToHttp().getRequest<Request>();
     const rawLimit = this.reflector.get(RawBody, context.getHandler());
-    if (rawLimit) await readBytes(request, response, rawLimit);
-    else await readJson(request, response);
+    const isOpen = this.reflector.getAllAndOverride(Public, [context.getHandler(), context.getClass()]) ?? false;
+    if (rawLimit) request.body = await this.#read(request, rawLimit, isOpen);
+    else if (expectsJson(request)) request.body = jsonOf(await this.#read(request, MAX_BODY_BYTES, isOpen));
     return next.handle();
+  }
+
+  #read(request: Request, maxBytes: number, isOpen: boolean): Promise<Buffer> {
+    if (!isOpen) return readBytes(request, maxBytes);
+    return this.#places.hold(request.ip ?? '', (lapse) => readBytes(request, maxBytes, lapse));
   }
 }
 
-/** By limit: making one costs more than finding it. */
-const readers = new Map<string, ReturnType<typeof raw>>();
-
-/** The bytes alone: express's own JSON parser takes any UTF, and mends what is broken. */
-async function readBytes(request: Request, response: Response, limit: string): Promise<void> {
-  const read = readers.get(limit) ?? raw({ limit, inflate: false, type: () => true });
-  readers.set(limit, read);
-  await new Promise<void>((resolve, reject) => {
-    read(request, response, (error?: Error) => (error ? reject(error) : resolve()));
-  });
+/** Whether there is a body, which is then JSON. */
+function expectsJson(request: Request): boolean {
+  if (!request.accepts('json')) throw new Problem('not_acceptable');
+  if (!hasBody(request)) return false;
+  if (!isJson(request)) throw new Problem('unsupported_media_type');
+  return true;
 }
 
-async function readJson(request: Request, response: Response): Promise<void> {
-  if (!request.accepts('json')) throw new Problem('not_acceptable');
-  if (!hasBody(request)) return;
-  if (!isJson(request)) throw new Problem('unsupported_media_type');
-  await readBytes(request, response, MAX_BODY);
-  request.body = parseJson(request.body as Buffer);
-  if (isDeeper(request.body, MAX_DEPTH))
-    throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
+function jsonOf(bytes: Buffer): unknown {
+  const body = parseJson(bytes);
+  if (isDeeper(body, MAX_DEPTH)) throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
+  return body;
 }
 
 /** RFC 8259, section 8.1: JSON between systems is UTF-8. */

@@ -7,6 +7,9 @@ const STATUS_LINES: Record<string, [number, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
 };
 
+/** Left to the client to read the answer. */
+const LINGER_MS = 1000;
+
 /** Answers what is not HTTP, which Node refuses before there is a request, with a problem document as well. */
 export function answerMalformed(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -30,5 +33,7 @@ export function answerMalformed(server: Server): void {
     socket.end(
       `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
+    // the other end may never close its half, and would keep the connection with all that it sent
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
   });
 }

@@ -8,6 +8,8 @@ import { readEvent } from './received-event.ts';
 import { Signatures } from './signatures.service.ts';
 import { SignedHeadersGuard, signedHeaders } from './signed-headers.ts';
 
+const MAX_EVENT_BYTES = 1_048_576;
+
 @ApiTags('webhooks')
 @Public()
 @UseGuards(SignedHeadersGuard)
@@ -21,7 +23,7 @@ export class WebhooksController {
   /** An event of Clerk's, signed. 204: our copy is right, and every handler of a feature has its job. */
   @Post('clerk')
   @HttpCode(204)
-  @RawBody('1mb')
+  @RawBody(MAX_EVENT_BYTES)
   @ApiBody({ schema: { type: 'object' } })
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

@@ -164,11 +164,15 @@ export class TestClerk {
 
   /** Signs the event, or these very bytes, delivers it once to that Gatehouse, and gives the answer. */
   deliver(url: string, event: ClerkEvent | string | Buffer, facts: DeliveryFacts = {}): Promise<Answer> {
-    const { id = newId('msg'), at = new Date(), secret = this.webhookSecret } = facts;
     const body = typeof event === 'string' || Buffer.isBuffer(event) ? event : JSON.stringify(event);
-    const all = { 'content-type': 'application/json', ...signed(new Webhook(secret), id, at, body), ...facts.headers };
+    const all = { 'content-type': 'application/json', ...this.signedHeaders(body, facts), ...facts.headers };
     const headers = Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => !!entry[1]));
     return call(`${url}/webhooks/clerk`, { method: 'POST', headers, body });
+  }
+
+  signedHeaders(body: string | Buffer, facts: DeliveryFacts = {}): Record<string, string> {
+    const { id = newId('msg'), at = new Date(), secret = this.webhookSecret } = facts;
+    return signed(new Webhook(secret), id, at, body);
   }
 
   /** Clerk signs with a new key from now on, under a new id or the same. */
