@@ -1,5 +1,6 @@
 import { Migrator } from '@mikro-orm/migrations';
 import { defineConfig, type Options } from '@mikro-orm/postgresql';
+import { KnownKey } from './src/auth/known-key.entity.ts';
 import { Revocation } from './src/auth/revocation.entity.ts';
 import { StoredKeys } from './src/auth/stored-keys.entity.ts';
 import { EntitlementOverride } from './src/billing/entitlement-override.entity.ts';
@@ -38,6 +39,7 @@ export function ormOptions(url: string): Options {
       InboxEvent,
       Instance,
       Invitation,
+      KnownKey,
       Membership,
       PayerReference,
       PaymentAttempt,

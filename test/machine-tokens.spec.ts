@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createSigningKey } from '../local/clerk/signing-key.ts';
+import { Pruning } from '../src/database/index.ts';
 import type { TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import {
@@ -14,9 +15,24 @@ import {
   stopClock,
   verificationsAt,
 } from './support/machines.ts';
+import { until } from './support/until.ts';
 
 const NOT_ACCEPTED = [403, 'token_type_not_accepted'];
 const BUSY = [429, 'rate_limited'];
+const NOTATIONS = [
+  '2001:db8:8:1:0:0:0:1',
+  '2001:DB8:8:1::1',
+  '2001:0db8:0008:0001:0000:0000:0000:0001',
+  '2001:db8:8:1::192.0.2.1',
+  '2001:db8:8:1::1%eth0',
+];
+const IPV4_NOTATIONS = [
+  '192.0.2.7',
+  '::ffff:192.0.2.7',
+  '::FFFF:c000:207',
+  '0:0:0:0:0:ffff:192.0.2.7',
+  '::ffff:C000:0207',
+];
 const AWAY = [503, 'unavailable'];
 
 let clerk: TestClerk;
@@ -501,6 +517,18 @@ describe('made-up keys', () => {
     expect(await seen(app, clerk.anM2MJwt())).toEqual(OK);
   });
 
+  it.each<[string, (i: number) => string]>([
+    ['addresses of one /64', (i) => `2001:db8:7:1::${(i + 1).toString(16)}`],
+    ['notations of one address', (i) => NOTATIONS[i % NOTATIONS.length] ?? ''],
+    ['notations of one IPv4 address', (i) => IPV4_NOTATIONS[i % IPV4_NOTATIONS.length] ?? ''],
+  ])('from %s count as from one', async (_what, addressOf) => {
+    const own = await startWithMachines(clerk);
+    for (let i = 0; i < 30; i++) expect(await seen(own, `ak_${i}`, '/machines', addressOf(i))).toEqual(INVALID);
+    expect(await seen(own, junk(), '/machines', addressOf(31))).toEqual(BUSY);
+    for (const neighbour of ['2001:db8:7:2::1', '2001:db8:6:1::1', '192.0.2.8', '::ffff:192.0.2.6'])
+      expect(await seen(own, junk(), '/machines', neighbour)).toEqual(INVALID);
+  });
+
   it('as JWTs of keys that Clerk does not have are counted, too', async () => {
     const address = anAddress();
     const send = () => seen(app, clerk.anM2MJwt({}, { kid: 'ins_unknown' }), '/machines', address);
@@ -528,5 +556,62 @@ describe('made-up keys', () => {
     expect(await seen(own, first?.secret ?? '')).toEqual(OK);
     expect(await seen(own, third?.secret ?? '')).toEqual(REVOKED);
     await Promise.all(flood);
+  });
+});
+
+describe('a key that Clerk called good once', () => {
+  const knownKeys = (of: TestApp) => of.database.query<{ hash: string }>('select hash from known_keys');
+  /** Takes every place of newcomers. */
+  const flood = (of: TestApp) => Promise.all(Array.from({ length: 120 }, () => seen(of, junk())));
+
+  it('is no newcomer after a restart, and made-up or refused ones leave no row', async () => {
+    const before = await startWithMachines(clerk);
+    const [good, revoked] = [clerk.anApiKey().secret, clerk.anApiKey()];
+    clerk.apiKeys.revoke(revoked.id);
+    expect(await seen(before, good)).toEqual(OK);
+    expect(await seen(before, revoked.secret)).toEqual(REVOKED);
+    expect(await seen(before, junk())).toEqual(INVALID);
+    await before.app.close();
+    expect(await knownKeys(before)).toEqual([{ hash: hash('sha256', good, 'base64url') }]);
+
+    const after = await startWithMachines(clerk, {}, before.database);
+    expect(await flood(after)).toContainEqual(BUSY);
+    expect(await seen(after, clerk.anApiKey().secret)).toEqual(BUSY);
+    expect(await seen(after, good)).toEqual(OK);
+  });
+
+  it('is none at another process some seconds later', async () => {
+    const first = await startWithMachines(clerk);
+    const second = await startWithMachines(clerk, {}, first.database);
+    const { secret } = clerk.anApiKey();
+    expect(await seen(first, secret)).toEqual(OK);
+    await until(
+      async () => (await knownKeys(first)).length,
+      (count) => count === 1,
+    );
+    await flood(second);
+    expect(
+      await until(
+        () => seen(second, secret),
+        ([status]) => status === 200,
+      ),
+    ).toEqual(OK);
+  });
+
+  it('goes on while the table cannot be written, and old or too many rows are pruned', async () => {
+    const own = await startWithMachines(clerk);
+    await own.database.query('revoke insert, update on known_keys from gatehouse');
+    expect(await seen(own, clerk.anApiKey().secret)).toEqual(OK);
+    await own.database.query('grant all on known_keys to gatehouse');
+    await own.database.query(
+      `insert into known_keys select i::text, now() - (case when i < 5 then 15 else 1 end) * interval '1 day' - i * interval '1 ms'
+       from generate_series(0, 100009) i`,
+    );
+    await own.app.get(Pruning).run();
+    expect(
+      await own.database.query(
+        "select count(*)::int as n, min(proven_at) > now() - interval '14 days' as fresh from known_keys",
+      ),
+    ).toEqual([{ n: 100_000, fresh: true }]);
   });
 });

@@ -141,6 +141,17 @@ describe('a delivery', () => {
     expect((await clerk.deliver(own.url, anUpdate())).status).toBe(204);
   });
 
+  it('with a wrong signature counts for the network that it comes from', async () => {
+    const own = await startApp(clerk, { TRUST_PROXY: '1' });
+    const wrongFrom = async (address: string) => {
+      const headers = { 'x-forwarded-for': address };
+      return (await clerk.deliver(own.url, anUpdate(), { secret: SECOND_SECRET, headers })).status;
+    };
+    for (let i = 0; i < 20; i++) expect(await wrongFrom(`2001:db8:7:1::${i.toString(16)}`)).toBe(400);
+    expect(await wrongFrom('2001:DB8:0007:0001:ffff::1')).toBe(429);
+    expect(await wrongFrom('2001:db8:7:2::1')).toBe(400);
+  });
+
   it('cannot be verified without a secret: 503, so that the sender repeats', async () => {
     const own = await startApp(clerk, { CLERK_WEBHOOK_SIGNING_SECRET: '' });
     const { status, body } = await clerk.deliver(own.url, anUpdate());

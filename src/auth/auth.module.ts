@@ -10,6 +10,7 @@ import { MachineJwts } from './machine-jwts.service.ts';
 import { MachineTokens } from './machine-tokens.service.ts';
 import { MachineVerifier } from './machine-verifier.service.ts';
 import { Newcomers } from './newcomers.service.ts';
+import { ProvenKeys } from './proven-keys.service.ts';
 import { Redis } from './redis.service.ts';
 import { Revocations } from './revocations.service.ts';
 import { RouteDocs } from './route-docs.service.ts';
@@ -40,6 +41,7 @@ const inMemory = () =>
     Newcomers,
     Redis,
     SharedVerdicts,
+    ProvenKeys,
     MachineTokens,
     Revocations,
     SessionEvents,

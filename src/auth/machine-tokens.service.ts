@@ -7,6 +7,7 @@ import { isFresh, isServable, type MachineVerdict, SERVABLE_MS, verdictOf } from
 import { MachineVerifier } from './machine-verifier.service.ts';
 import { Newcomers } from './newcomers.service.ts';
 import type { MachinePrincipal } from './principal.ts';
+import { ProvenKeys } from './proven-keys.service.ts';
 import { Refusals } from './refusals.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
 import { isMachineSecret, type MachineTokenType, machineTypeOf } from './token-type.ts';
@@ -14,7 +15,6 @@ import { type Refusal, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
 const MAX_KNOWN = 10_000;
-const MAX_PROVEN = 100_000;
 
 /** A token as it came, with its SHA-256 and from where. */
 interface Presented {
@@ -33,8 +33,6 @@ export class MachineTokens {
   readonly #known = remembered();
   /** The same of JWTs, whose verdicts go with the key that signed them. */
   readonly #signed = remembered();
-  /** What Clerk called good when it was last asked, however long ago: who brings it is no newcomer. */
-  readonly #proven = new LRUCache<string, true>({ max: MAX_PROVEN });
   readonly #refusals = new Refusals();
   readonly #learning = new SingleFlight<MachineVerdict>();
 
@@ -42,6 +40,7 @@ export class MachineTokens {
     private readonly verifier: MachineVerifier,
     private readonly newcomers: Newcomers,
     private readonly shared: SharedVerdicts,
+    private readonly proven: ProvenKeys,
     keys: VerificationKeys,
   ) {
     keys.onRemoved(() => this.#signed.clear());
@@ -70,7 +69,7 @@ export class MachineTokens {
     if (!isMachineSecret(token)) throw this.#refuse(presented, refuse('token_invalid'));
     const shared = await this.shared.find(key);
     if (shared && isFresh(shared)) return this.#remember(presented, shared);
-    if (!shared && !this.#proven.has(key)) this.newcomers.admitToClerk(address);
+    if (!shared && !this.proven.has(key)) this.newcomers.admitToClerk(address);
     // not what is shared: this process may have seen it refused since
     return this.#remember(presented, await this.shared.learn(key, () => this.#ask(presented, known)));
   }
@@ -83,7 +82,7 @@ export class MachineTokens {
     if (answer === 'away' || answer === 'unclear') throw new Problem('unavailable');
     if ('busyMs' in answer) throw new Problem('unavailable', { headers: retryAfter(answer.busyMs) });
     if ('refused' in answer) {
-      if (this.#proven.has(presented.key)) await this.shared.forget(presented.key);
+      if (this.proven.has(presented.key)) await this.shared.forget(presented.key);
       throw this.#refuse(presented, answer);
     }
     return this.#remember(presented, verdictOf(presented.type, answer.token, askedAt));
@@ -91,13 +90,13 @@ export class MachineTokens {
 
   #remember({ token, key }: Presented, verdict: MachineVerdict): MachineVerdict {
     this.#memoryOf(token).set(key, verdict);
-    if (machineTypeOf(token)) this.#proven.set(key, true);
+    if (machineTypeOf(token)) this.proven.add(key);
     return verdict;
   }
 
   #refuse({ token, key, address }: Presented, { refused, final }: Refusal): Problem {
     this.#memoryOf(token).delete(key);
-    this.#proven.delete(key);
+    this.proven.delete(key);
     if (final) this.#refusals.add(key, refused);
     if (refused !== 'unavailable') this.newcomers.failed(address);
     return new Problem(refused);

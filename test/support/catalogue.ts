@@ -11,6 +11,7 @@ const GLOBAL_TABLES = [
   'changes',
   'inbox',
   'instance',
+  'known_keys',
   'mikro_orm_migrations',
   'payer_references',
   'plans',
