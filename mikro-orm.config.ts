@@ -16,6 +16,7 @@ import { UsageReservation } from './src/billing/usage-reservation.entity.ts';
 import { WaitingWord } from './src/billing/waiting-word.entity.ts';
 import { Instance } from './src/clerk/instance.entity.ts';
 import { ReconcileProgress } from './src/clerk/reconcile-progress.entity.ts';
+import { databaseConnection } from './src/config/database-address.ts';
 import { environment, readOwnerUrl } from './src/config/settings.ts';
 import { Change } from './src/database/change.entity.ts';
 import { migrationFiles } from './src/database/migrations.ts';
@@ -69,7 +70,12 @@ export function ormOptions(url: string): Options {
     },
     // functions are written by hand in migrations: it would drop those that it is not told of
     schemaGenerator: { ignoreSchema: ['pgboss'], ignoreRoutines: true },
-    driverOptions: { connectionTimeoutMillis: 2000, query_timeout: 8000, onPoolCreated: tendPool },
+    driverOptions: {
+      ...databaseConnection(url),
+      connectionTimeoutMillis: 2000,
+      query_timeout: 8000,
+      onPoolCreated: tendPool,
+    },
     // of which events take at most 6 and jobs 4, so that requests are left some
     pool: { min: 0, max: 12 },
     forceUtcTimezone: true,

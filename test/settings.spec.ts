@@ -1,9 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { readSettings, SettingsError } from '../src/config/index.ts';
+import { databaseConnection, readSettings, SettingsError } from '../src/config/index.ts';
 import { environment, readOwnerUrl } from '../src/config/settings.ts';
 
 type Environment = Record<string, string | undefined>;
+
+const DATABASE = 'postgres://gatehouse:pw@127.0.0.1:5432/gatehouse';
 
 const PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 2048 }));
 const SECRET = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
@@ -14,7 +16,7 @@ const CURVE_PEM = publicPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
 /** Settings with which the start succeeds; undefined takes one away. */
 function anEnvironment(settings: Environment = {}): Record<string, string> {
   const env: Environment = {
-    DATABASE_URL: 'postgres://gatehouse:pw@127.0.0.1:5432/gatehouse',
+    DATABASE_URL: DATABASE,
     CLERK_SECRET_KEY: 'sk_test_c2VjcmV0',
     CLERK_PUBLISHABLE_KEY: publishableKey('clever-fox-1.clerk.accounts.dev$'),
     ...settings,
@@ -72,6 +74,22 @@ describe('a wrong setting', () => {
     ['DATABASE_URL', 'another database', 'mysql://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
     ['DATABASE_OWNER_URL', 'another database', 'https://root:hunter2@127.0.0.1/x', /PostgreSQL address/],
     ['DATABASE_LISTEN_URL', 'another database', 'redis://127.0.0.1', /PostgreSQL address/],
+    ['DATABASE_URL', 'with a parameter that is not understood', `${DATABASE}?pgbouncer=true`, /parameter pgbouncer/],
+    ['DATABASE_URL', 'with a time-out of its own', `${DATABASE}?connect_timeout=5`, /parameter connect_timeout/],
+    ['DATABASE_URL', 'with ssl instead of sslmode', `${DATABASE}?ssl=true`, /parameter ssl is not understood/],
+    ['DATABASE_URL', 'that may end up in clear', `${DATABASE}?sslmode=prefer`, /sslmode must be one of/],
+    ['DATABASE_OWNER_URL', 'with an unknown sslmode', `${DATABASE}?sslmode=on`, /sslmode must be one of/],
+    ['DATABASE_LISTEN_URL', 'with an empty sslmode', `${DATABASE}?sslmode=`, /sslmode must be one of/],
+    ['DATABASE_URL', 'with sslmode twice', `${DATABASE}?sslmode=require&sslmode=disable`, /sslmode is there twice/],
+    ['DATABASE_URL', 'with a certificate and no sslmode', `${DATABASE}?sslrootcert=/ca.pem`, /needs sslmode/],
+    ['DATABASE_URL', 'with a key and no certificate', `${DATABASE}?sslmode=require&sslkey=/k`, /need each other/],
+    [
+      'DATABASE_URL',
+      'with a certificate that is not there',
+      `${DATABASE}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem`,
+      /sslrootcert cannot be read \(ENOENT\)/,
+    ],
+    ['DATABASE_URL', 'of two hosts', 'postgres://gatehouse@a,b/gatehouse', /one host/],
     ['REDIS_URL', 'another database', 'postgres://127.0.0.1', /Redis address/],
     ['REDIS_URL', 'a host alone', 'localhost:6379', /Redis address/],
     ['REDIS_URL', 'with a name for a database', 'redis://127.0.0.1/cache', /Redis address/],
@@ -169,6 +187,8 @@ describe('a wrong setting', () => {
     ['CLERK_API_URL', 'http://me:hunter2@api.clerk.com', 'hunter2'],
     ['CLERK_ISSUER', 'http://me:hunter2@clerk.example.com', 'hunter2'],
     ['CLERK_AUTHORIZED_PARTIES', 'https://me:hunter2@app.example.com', 'hunter2'],
+    ['DATABASE_URL', 'postgres://me:pass?hunter2@127.0.0.1/x', 'hunter2'],
+    ['DATABASE_URL', `${DATABASE}?sslmode=hunter2`, 'hunter2'],
     ['CORS_ORIGINS', 'https://me:hunter2@app.example.com', 'hunter2'],
     ['LOG_LEVEL', 'hunter2', 'hunter2'],
     ['PORT', 'hunter2', 'hunter2'],
@@ -306,6 +326,87 @@ describe('CLERK_JWT_KEY', () => {
     expect(jwtKey?.export({ type: 'spki', format: 'pem' })).toBe(PEM);
   });
 });
+describe('an origin', () => {
+  it.each([
+    'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+    'moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc',
+    'safari-web-extension://4CE0BC0F-1D1A-4B3E-8B3C-0A2B6A1D2E3F',
+    'capacitor://localhost',
+    'ionic://localhost',
+    'tauri://localhost',
+    'app://-',
+    'custom+scheme://app.example.com:8080',
+  ])('may be %s, which a URL parser calls null', (origin) => {
+    const parties = `https://app.example.com,${origin}`;
+    const { clerk, corsOrigins } = readSettings(aProduction({ CLERK_AUTHORIZED_PARTIES: parties }));
+    expect(clerk.authorizedParties).toEqual(['https://app.example.com', origin]);
+    expect(corsOrigins).toEqual(clerk.authorizedParties);
+  });
+});
+
+describe('what only production may have', () => {
+  const live = { CLERK_SECRET_KEY: 'sk_live_c2VjcmV0' };
+  const LIVE_PUBLISHABLE = publishableKey('clerk.example.com$', 'pk_live_');
+
+  it.each<[string, Environment]>([
+    ['a live secret key', live],
+    ['a live publishable key', { CLERK_PUBLISHABLE_KEY: LIVE_PUBLISHABLE }],
+    ['a live secret key in a test', { ...live, NODE_ENV: 'test' }],
+    ['a live secret key in development', { ...live, NODE_ENV: 'development' }],
+    ['every address', { HOST: '0.0.0.0' }],
+    ['every IPv6 address', { HOST: '::' }],
+    ['an address of the network', { HOST: '10.0.0.5' }],
+    ['a name', { HOST: 'api.example.com' }],
+  ])('stops the start elsewhere: %s', (_what, settings) => {
+    const lines = complaintsOf(anEnvironment(settings));
+    expect(namesOf(lines)).toEqual(['NODE_ENV']);
+    expect(lines[0]).toMatch(/must be production/);
+  });
+
+  it('starts in production', () => {
+    const keys = { ...live, CLERK_PUBLISHABLE_KEY: LIVE_PUBLISHABLE, HOST: '10.0.0.5' };
+    expect(readSettings(aProduction(keys))).toMatchObject({ production: true, host: '10.0.0.5' });
+  });
+
+  it.each(['127.0.0.1', '::1', 'localhost'])('is not the loopback: %s', (HOST) => {
+    expect(readSettings(anEnvironment({ HOST })).host).toBe(HOST);
+  });
+});
+
+describe('the address of a database', () => {
+  const read = (query: string, base = 'postgres://a%40b:p%2Fw@db.example.com/app') => databaseConnection(base + query);
+
+  it('is read in all its parts', () => {
+    expect(read('?application_name=api&options=-c%20search_path%3Dapp')).toEqual({
+      host: 'db.example.com',
+      port: 5432,
+      user: 'a@b',
+      password: 'p/w',
+      database: 'app',
+      ssl: false,
+      application_name: 'api',
+      options: '-c search_path=app',
+    });
+  });
+
+  it('may lead to a socket', () => {
+    expect(read('?host=/var/run/postgresql', 'postgres:///app')).toMatchObject({
+      host: '/var/run/postgresql',
+      database: 'app',
+    });
+  });
+
+  it.each<[sslmode: string, ssl: unknown]>([
+    ['disable', false],
+    ['no-verify', { rejectUnauthorized: false }],
+    ['require', { rejectUnauthorized: true }],
+    ['verify-full', { rejectUnauthorized: true }],
+    ['verify-ca', { rejectUnauthorized: true, checkServerIdentity: expect.any(Function) }],
+  ])('says how it is encrypted: sslmode=%s', (sslmode, ssl) => {
+    expect(read(`?sslmode=${sslmode}`).ssl).toEqual(ssl);
+  });
+});
+
 
 describe('the environment of the process', () => {
   const before = { ...process.env };

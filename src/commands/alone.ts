@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { CannotReconcile } from '../clerk/index.ts';
+import { databaseConnection } from '../config/index.ts';
 import { endClient } from '../database/index.ts';
 
 const LOCK = 'gatehouse.reconcile';
@@ -10,7 +11,11 @@ const TIMEOUT_MS = 2000;
  * a transaction, which a connection pooler leaves to its client, and which holds nothing else.
  */
 export async function alone<T>(databaseUrl: string, work: () => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: TIMEOUT_MS, keepAlive: true });
+  const client = new Client({
+    ...databaseConnection(databaseUrl),
+    connectionTimeoutMillis: TIMEOUT_MS,
+    keepAlive: true,
+  });
   // two runs at once cost calls, not rows
   client.on('error', () => undefined);
   await client.connect();

@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { databaseConnection } from './database-address.ts';
 
 const MIN_RSA_BITS = 2048;
 const MAX_CLOCK_SKEW_MS = 60_000;
@@ -14,8 +15,12 @@ const wholeNumber = z
   .regex(/^\d{1,9}$/, 'must be a whole number')
   .transform(Number);
 
-const postgresUrl = z.string().refine((value) => ['postgres:', 'postgresql:'].includes(urlOf(value)?.protocol ?? ''), {
-  error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/database',
+const postgresUrl = z.string().superRefine((value, context) => {
+  try {
+    databaseConnection(value);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+  }
 });
 
 /** Its path is the number of a database, or nothing. */

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { databaseConnection } from '../config/index.ts';
 import { ChangePosition, type ChangeRow } from './change-position.ts';
 import { endClient } from './end-client.ts';
 
@@ -39,7 +40,7 @@ export class ChangeReader {
   async #connect(): Promise<Client> {
     if (this.#client) return this.#client;
     const client = new Client({
-      connectionString: this.#url,
+      ...databaseConnection(this.#url),
       connectionTimeoutMillis: READ_TIMEOUT_MS,
       query_timeout: READ_TIMEOUT_MS,
     });

@@ -24,7 +24,9 @@ export async function pendingMigrations(query: (sql: string) => Promise<{ name: 
 
 /** Applies what is pending, with the owner's options, and answers its names; processes that start together take turns. */
 export async function migrate(options: Options): Promise<string[]> {
-  const lock = new Client({ connectionString: options.clientUrl, connectionTimeoutMillis: 2000 });
+  // a migration takes as long as it takes
+  const driverOptions = { ...options.driverOptions, connectionTimeoutMillis: 0, query_timeout: 0 };
+  const lock = new Client({ ...driverOptions, connectionTimeoutMillis: 2000 });
   // a lost connection fails the query that waits; without a listener it would also end the process
   lock.on('error', () => undefined);
   await lock.connect();
@@ -32,7 +34,7 @@ export async function migrate(options: Options): Promise<string[]> {
     await lock.query('select pg_advisory_lock(hashtext($1))', [LOCK]);
     const orm = await MikroORM.init({
       ...options,
-      driverOptions: {},
+      driverOptions,
       pool: { max: 1 },
       migrations: { ...options.migrations, silent: true },
     });

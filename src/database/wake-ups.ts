@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
+import { databaseConnection } from '../config/index.ts';
 import { endClient } from './end-client.ts';
 
 /** The channel of the empty notification that follows an urgent change. */
@@ -58,7 +59,7 @@ export class WakeUps {
 
   async #connect(): Promise<void> {
     const client = new Client({
-      connectionString: this.#url,
+      ...databaseConnection(this.#url),
       connectionTimeoutMillis: TIMEOUT_MS,
       query_timeout: TIMEOUT_MS,
     });

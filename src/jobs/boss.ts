@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type ConstructorOptions, type Db, fromKysely, PgBoss, type QueueOptions } from 'pg-boss';
-import type { Settings } from '../config/index.ts';
+import { databaseConnection, type Settings } from '../config/index.ts';
 
 const MAX_ATTEMPTS = 8;
 const FIRST_DELAY_S = 1;
@@ -34,7 +34,7 @@ export const QUEUE: QueueOptions = {
 /** pg-boss as the runtime role may run it: it changes rows, never the schema, which a migration installs. */
 export function createBoss({ databaseUrl }: Settings): PgBoss {
   const options: ConstructorOptions & { query_timeout: number } = {
-    connectionString: databaseUrl,
+    ...databaseConnection(databaseUrl),
     schema: 'pgboss',
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

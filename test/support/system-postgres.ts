@@ -29,13 +29,15 @@ export class SystemPostgres {
     this.#port = port;
   }
 
-  static async start(bin: string): Promise<SystemPostgres> {
+  /** `configure` may change the files of the server before it starts, and answers further settings. */
+  static async start(bin: string, configure: (data: string) => string[] = () => []): Promise<SystemPostgres> {
     const server = new SystemPostgres(bin, await freePort());
     const folder = mkdtempSync(join(tmpdir(), 'gatehouse-backup-'));
     server.own(folder);
     const data = join(folder, 'data');
     server.run('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']);
-    const options = `-c listen_addresses=127.0.0.1 -c port=${server.#port} -c unix_socket_directories= -c fsync=off`;
+    const settings = ['listen_addresses=127.0.0.1', `port=${server.#port}`, 'unix_socket_directories=', 'fsync=off'];
+    const options = [...settings, ...configure(data)].map((setting) => `-c ${setting}`).join(' ');
     server.run('pg_ctl', ['start', '-s', '-w', '-D', data, '-l', join(folder, 'log'), '-o', options]);
     onClose(async () => {
       server.run('pg_ctl', ['stop', '-s', '-w', '-m', 'immediate', '-D', data]);

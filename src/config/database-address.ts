@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+
+/** How to connect, in the names of the `pg` library: every connection of a process is made from this. */
+export interface DatabaseConnection {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+  ssl: false | ConnectionOptions;
+  application_name?: string;
+  options?: string;
+}
+
+const DEFAULT_PORT = 5432;
+const MODES = ['disable', 'no-verify', 'require', 'verify-ca', 'verify-full'] as const;
+type Mode = (typeof MODES)[number];
+const FILES = ['sslrootcert', 'sslcert', 'sslkey'] as const;
+const PARAMETERS = ['sslmode', ...FILES, 'host', 'application_name', 'options'];
+
+/**
+ * Reads an address such as `postgres://user:password@host:5432/database?sslmode=verify-full`. The libraries that connect read
+ * its query differently or not at all, so that one connection would be encrypted and the next one in clear: this is the only
+ * reader. Throws an Error for whatever is not understood; its message names the parameter and never a value.
+ */
+export function databaseConnection(address: string): DatabaseConnection {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (!url || !['postgres:', 'postgresql:'].includes(url.protocol))
+    throw new Error('must be a PostgreSQL address such as postgres://user:password@host:5432/database');
+  const parameters = parametersOf(url);
+  const { host = decodeURIComponent(url.hostname), application_name, options } = parameters;
+  if (host.includes(',')) throw new Error('must name one host');
+  return {
+    host: host || 'localhost',
+    port: Number(url.port) || DEFAULT_PORT,
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    database: decodeURIComponent(url.pathname.slice(1)),
+    ssl: encryptionOf(parameters),
+    ...(application_name && { application_name }),
+    ...(options && { options }),
+  };
+}
+
+function parametersOf({ searchParams }: URL): Record<string, string> {
+  const names = [...searchParams.keys()];
+  const unknown = names.find((name) => !PARAMETERS.includes(name));
+  if (unknown !== undefined)
+    throw new Error(`the parameter ${nameOf(unknown)} is not understood; known are ${PARAMETERS.join(', ')}`);
+  const repeated = names.find((name, index) => names.indexOf(name) < index);
+  if (repeated) throw new Error(`the parameter ${repeated} is there twice`);
+  return Object.fromEntries(searchParams);
+}
+
+/** A name is the operator's, but a password with a `?` in it would be read as one. */
+function nameOf(parameter: string): string {
+  return /^[\w.-]{1,40}$/.test(parameter) ? parameter : 'after the question mark';
+}
+
+/**
+ * `require` verifies the certificate as `verify-full` does: without that, whoever is on the way can read along. Modes that
+ * may end up in clear (`allow`, `prefer`) are refused.
+ */
+function encryptionOf(parameters: Record<string, string>): DatabaseConnection['ssl'] {
+  const { sslmode } = parameters;
+  const file = FILES.find((name) => parameters[name] !== undefined);
+  if (sslmode !== undefined && !isMode(sslmode)) throw new Error(`sslmode must be one of ${MODES.join(', ')}`);
+  if (sslmode === undefined || sslmode === 'disable') {
+    if (file) throw new Error(`${file} needs sslmode=verify-full`);
+    return false;
+  }
+  if (sslmode === 'no-verify' && parameters.sslrootcert) throw new Error('sslrootcert needs sslmode=verify-full');
+  if (Boolean(parameters.sslcert) !== Boolean(parameters.sslkey)) throw new Error('sslcert and sslkey need each other');
+  return {
+    rejectUnauthorized: sslmode !== 'no-verify',
+    ...(sslmode === 'verify-ca' && { checkServerIdentity: () => undefined }),
+    ...(parameters.sslrootcert && { ca: contentOf('sslrootcert', parameters.sslrootcert) }),
+    ...(parameters.sslcert && { cert: contentOf('sslcert', parameters.sslcert) }),
+    ...(parameters.sslkey && { key: contentOf('sslkey', parameters.sslkey) }),
+  };
+}
+
+function isMode(value: string): value is Mode {
+  return (MODES as readonly string[]).includes(value);
+}
+
+function contentOf(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`the file of ${name} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+  }
+}
