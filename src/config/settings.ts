@@ -32,8 +32,12 @@ const httpUrl = z.string().refine((value) => isSecureUrl(value), {
   error: 'must be an https:// address (http:// only on this machine)',
 });
 
-const origin = z.string().refine((value) => urlOf(value)?.origin === value && /^https?:\/\/[^*]+$/.test(value), {
-  error: 'must be an exact origin such as https://app.example.com, without path or wildcard',
+/** Schemes of which no app and no browser extension is: their content belongs to nobody, or to whoever wrote a link. */
+const NO_ORIGINS = ['about', 'blob', 'data', 'file', 'filesystem', 'ftp', 'javascript', 'ws', 'wss'];
+
+const origin = z.string().refine((value) => isWebOrigin(value) || isAppOrigin(value), {
+  error:
+    'must be an exact origin such as https://app.example.com or chrome-extension://<id>, without path, slash at the end or wildcard',
 });
 
 const origins = z.string().transform(listOf).pipe(z.array(origin).min(1, 'must name at least one origin'));
@@ -258,4 +262,14 @@ function isRange(value: string): boolean {
   const family = isIP(address);
   if (!family || rest.length > 0) return false;
   return !value.includes('/') || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+function isWebOrigin(value: string): boolean {
+  return urlOf(value)?.origin === value && /^https?:\/\/[^*]+$/.test(value);
+}
+
+/** What a browser extension or an app shell sends as `Origin`; for these schemes a URL parser says "null" (URL Standard, 4.7). */
+function isAppOrigin(value: string): boolean {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\/[\w.-]+(:\d{1,5})?$/.exec(value)?.[1];
+  return scheme !== undefined && !['http', 'https', ...NO_ORIGINS].includes(scheme);
+}
+
 }
