@@ -187,6 +187,8 @@ describe('a wrong setting', () => {
     ['DATABASE_URL', 'mysql://root:hunter2@127.0.0.1/x', 'hunter2'],
     ['DATABASE_URL', 'hunter2', 'hunter2'],
     ['DATABASE_OWNER_URL', 'mysql://root:hunter2@127.0.0.1/x', 'hunter2'],
+    ['DATABASE_URL', 'postgres://me:pass?hunter2@127.0.0.1/x', 'hunter2'],
+    ['DATABASE_URL', `${DATABASE}?sslmode=hunter2`, 'hunter2'],
     ['CLERK_SECRET_KEY', 'sk_live_hunter2 hunter2', 'hunter2'],
     ['CLERK_SECRET_KEY', 'hunter2', 'hunter2'],
     ['CLERK_PUBLISHABLE_KEY', 'sk_live_hunter2', 'hunter2'],
@@ -196,8 +198,6 @@ describe('a wrong setting', () => {
     ['CLERK_API_URL', 'http://me:hunter2@api.clerk.com', 'hunter2'],
     ['CLERK_ISSUER', 'http://me:hunter2@clerk.example.com', 'hunter2'],
     ['CLERK_AUTHORIZED_PARTIES', 'https://me:hunter2@app.example.com', 'hunter2'],
-    ['DATABASE_URL', 'postgres://me:pass?hunter2@127.0.0.1/x', 'hunter2'],
-    ['DATABASE_URL', `${DATABASE}?sslmode=hunter2`, 'hunter2'],
     ['CORS_ORIGINS', 'https://me:hunter2@app.example.com', 'hunter2'],
     ['LOG_LEVEL', 'hunter2', 'hunter2'],
     ['PORT', 'hunter2', 'hunter2'],
@@ -326,15 +326,6 @@ describe('a setting that is not given', () => {
   });
 });
 
-describe('CLERK_JWT_KEY', () => {
-  it.each([
-    ['real newlines', PEM],
-    ['newlines written as \\n', PEM.replaceAll('\n', '\\n')],
-  ])('is read with %s', (_how, value) => {
-    const { jwtKey } = readSettings(anEnvironment({ CLERK_JWT_KEY: value })).clerk;
-    expect(jwtKey?.export({ type: 'spki', format: 'pem' })).toBe(PEM);
-  });
-});
 describe('an origin', () => {
   it.each([
     'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
@@ -416,6 +407,15 @@ describe('the address of a database', () => {
   });
 });
 
+describe('CLERK_JWT_KEY', () => {
+  it.each([
+    ['real newlines', PEM],
+    ['newlines written as \\n', PEM.replaceAll('\n', '\\n')],
+  ])('is read with %s', (_how, value) => {
+    const { jwtKey } = readSettings(anEnvironment({ CLERK_JWT_KEY: value })).clerk;
+    expect(jwtKey?.export({ type: 'spki', format: 'pem' })).toBe(PEM);
+  });
+});
 
 describe('the environment of the process', () => {
   const before = { ...process.env };

@@ -158,6 +158,7 @@ export function readOwnerUrl(env: Record<string, string> = environment()): strin
 }
 
 export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
+const LIVE_KEY = /^[sp]k_live_\S+$/;
 
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';
@@ -208,6 +209,17 @@ function missingTogether(env: Record<string, string>): string[] {
     lines.push(
       'CLERK_AUTHORIZED_PARTIES: is missing; name the origins of your web clients, or "none" if all clients are native',
     );
+  if (env.NODE_ENV !== 'production') lines.push(...needingProduction(env));
+  return lines;
+}
+
+/** Development takes tokens of any origin and shows metrics and documentation to everybody. */
+function needingProduction({ CLERK_SECRET_KEY = '', CLERK_PUBLISHABLE_KEY = '', HOST }: Record<string, string>) {
+  const lines: string[] = [];
+  if (LIVE_KEY.test(CLERK_SECRET_KEY) || LIVE_KEY.test(CLERK_PUBLISHABLE_KEY))
+    lines.push('NODE_ENV: must be production with live keys (sk_live_…, pk_live_…); set it, or use test keys');
+  if (HOST && !LOOPBACK_HOSTS.includes(HOST))
+    lines.push('NODE_ENV: must be production where others can reach HOST; set it, or set HOST to 127.0.0.1');
   return lines;
 }
 
@@ -250,6 +262,16 @@ function isSecureUrl(value: string): boolean {
   );
 }
 
+function isWebOrigin(value: string): boolean {
+  return urlOf(value)?.origin === value && /^https?:\/\/[^*]+$/.test(value);
+}
+
+/** What a browser extension or an app shell sends as `Origin`; for these schemes a URL parser says "null" (URL Standard, 4.7). */
+function isAppOrigin(value: string): boolean {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\/[\w.-]+(:\d{1,5})?$/.exec(value)?.[1];
+  return scheme !== undefined && !['http', 'https', ...NO_ORIGINS].includes(scheme);
+}
+
 function listOf(value: string): string[] {
   return value
     .split(',')
@@ -262,14 +284,4 @@ function isRange(value: string): boolean {
   const family = isIP(address);
   if (!family || rest.length > 0) return false;
   return !value.includes('/') || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-function isWebOrigin(value: string): boolean {
-  return urlOf(value)?.origin === value && /^https?:\/\/[^*]+$/.test(value);
-}
-
-/** What a browser extension or an app shell sends as `Origin`; for these schemes a URL parser says "null" (URL Standard, 4.7). */
-function isAppOrigin(value: string): boolean {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\/[\w.-]+(:\d{1,5})?$/.exec(value)?.[1];
-  return scheme !== undefined && !['http', 'https', ...NO_ORIGINS].includes(scheme);
-}
-
 }

@@ -75,7 +75,7 @@ export class TestClerk {
 
   /** As a production instance, whose limits are higher. */
   get productionEnv(): Record<string, string> {
-    return { ...this.env, CLERK_SECRET_KEY: this.#liveKey };
+    return { ...this.env, NODE_ENV: 'production', CLERK_SECRET_KEY: this.#liveKey };
   }
 
   get #liveKey(): string {
