@@ -1,9 +1,10 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
-import type { Request } from 'express';
+import { type CanActivate, type ExecutionContext, Inject, Injectable, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
 import { CallerEntitlements } from './caller-entitlements.service.ts';
+import { isSensitive, logAction } from './log-action.ts';
 import { MachineTokens } from './machine-tokens.service.ts';
 import { cookieNames, cookieToken, headerToken, type PresentedToken } from './presented-token.ts';
 import { type Principal, principalOf, type SessionPrincipal } from './principal.ts';
@@ -19,6 +20,7 @@ import { VerifiedTokens } from './verified-tokens.service.ts';
  */
 @Injectable()
 export class ClerkAuthGuard implements CanActivate {
+  readonly #logger = new Logger('Actions');
   readonly #cookieNames: string[];
   readonly #settings: Settings['clerk'];
 
@@ -45,6 +47,7 @@ export class ClerkAuthGuard implements CanActivate {
     const entitled = asksEntitlements(rules) ? await this.entitlements.of(principal) : undefined;
     const refusal = refusalOfRules(rules, principal, entitled);
     if (refusal) throw refusal;
+    if (isSensitive(rules)) logAction(this.#logger, request, context.switchToHttp().getResponse<Response>(), principal);
     return true;
   }
 

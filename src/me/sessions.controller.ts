@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { CurrentSession, type SessionPrincipal } from '../auth/index.ts';
+import { CurrentSession, ForbidImpersonation, type SessionPrincipal } from '../auth/index.ts';
 import { Sessions } from './sessions.schemas.ts';
 import { SessionsService } from './sessions.service.ts';
 
@@ -20,6 +20,7 @@ export class SessionsController {
 
   /** Signs the session out: its tokens are refused at once. */
   @Delete(':id')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

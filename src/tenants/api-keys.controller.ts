@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param, Query, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { RequireRole } from '../auth/index.ts';
+import { ForbidImpersonation, RequireRole } from '../auth/index.ts';
 import { type ClerkApiKey, dateOf } from '../clerk/index.ts';
 import { ListQuery, pageOf } from '../http/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
@@ -30,6 +30,7 @@ export class ApiKeysController {
 
   /** Revokes the key: it is refused at once, at Clerk and here. */
   @Delete(':id')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res, Seria
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { z } from 'zod';
-import { RequireRole } from '../auth/index.ts';
+import { ForbidImpersonation, RequireReverification, RequireRole } from '../auth/index.ts';
 import { IdPipe, ListQuery, pageOf } from '../http/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
 import { ADMIN } from './admins.ts';
@@ -30,6 +30,8 @@ export class InvitationsController {
 
   /** Clerk sends the mail. */
   @Post()
+  @RequireReverification('strict')
+  @ForbidImpersonation()
   @ApiCreatedResponse({ standardSchema: InvitationView })
   @SerializeOptions({ schema: InvitationView })
   async invite(
@@ -44,6 +46,7 @@ export class InvitationsController {
   }
 
   @Delete(':id')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

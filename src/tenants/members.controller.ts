@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Query, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { RequireRole, RequireTenant } from '../auth/index.ts';
+import { ForbidImpersonation, RequireReverification, RequireRole, RequireTenant } from '../auth/index.ts';
 import { IdPipe, ListQuery, pageOf } from '../http/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
 import { ADMIN } from './admins.ts';
@@ -29,6 +29,8 @@ export class MembersController {
 
   @Patch(':userId')
   @RequireRole(ADMIN)
+  @RequireReverification('strict')
+  @ForbidImpersonation()
   @ApiOkResponse({ standardSchema: MembershipView })
   @SerializeOptions({ schema: MembershipView })
   async changeRole(
@@ -42,6 +44,8 @@ export class MembersController {
 
   @Delete(':userId')
   @RequireRole(ADMIN)
+  @RequireReverification('strict')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

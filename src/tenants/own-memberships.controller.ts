@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Param, Query, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
+import { ForbidImpersonation } from '../auth/index.ts';
 import { IdPipe, ListQuery, pageOf } from '../http/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
 import { MembersService } from './members.service.ts';
@@ -24,6 +25,7 @@ export class OwnMembershipsController {
 
   /** The caller leaves the tenant, whichever is active. */
   @Delete(':tenantId')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Patch, Post, SerializeOptions } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { RequireRole, RequireTenant } from '../auth/index.ts';
+import { ForbidImpersonation, RequireReverification, RequireRole, RequireTenant } from '../auth/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
 import { ADMIN } from './admins.ts';
 import { CurrentTenant } from './current-tenant.decorator.ts';
@@ -43,6 +43,8 @@ export class TenantsController {
 
   @Delete('tenant')
   @RequireRole(ADMIN)
+  @RequireReverification('strict')
+  @ForbidImpersonation()
   @HttpCode(204)
   @ApiNoContentResponse()
   @SerializeOptions({ schema: z.void() })
