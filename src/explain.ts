@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { SettingsError } from './config/index.ts';
-import { WrongRoleError } from './database/index.ts';
+import { WrongRoleError, withoutRowValues } from './database/index.ts';
 
 /** Ends a process that cannot start: what an operator can mend gets its sentence, anything else its stack. */
 export function endWith(error: unknown): never {
@@ -12,5 +12,5 @@ function explain(error: unknown): string {
   if (error instanceof SettingsError || error instanceof WrongRoleError) return error.message;
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
   if (code === 'EADDRINUSE') return `PORT: ${port} is already in use; set another, or stop what listens there`;
-  return inspect(error);
+  return inspect(error instanceof Error ? withoutRowValues(error) : error);
 }

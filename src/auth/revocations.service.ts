@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { clerkTimeSql } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { ChangeLog, DatabaseStartup, isDatabaseUnavailable, Pruning } from '../database/index.ts';
+import { ChangeLog, DatabaseStartup, isDatabaseUnavailable, Pruning, safeMessage } from '../database/index.ts';
 import { Metrics } from '../http/index.ts';
 import type { Principal } from './principal.ts';
 import { Revocation, type RevokedKind } from './revocation.entity.ts';
@@ -153,7 +153,9 @@ export class Revocations implements BeforeApplicationShutdown {
 
   #loadAgain(): void {
     const load = (this.#loading ?? Promise.resolve()).then(() => this.#load());
-    this.#loading = load.catch((error: Error) => this.#logger.warn(`cannot load the revocations: ${error.message}`));
+    this.#loading = load.catch((error: Error) =>
+      this.#logger.warn(`cannot load the revocations: ${safeMessage(error)}`),
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ClerkApi, type JsonWebKey } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { DatabaseStartup } from '../database/index.ts';
+import { DatabaseStartup, safeMessage } from '../database/index.ts';
 import { StoredKeys } from './stored-keys.entity.ts';
 
 /** Between any two fetches, whatever tokens name: a `kid` is made up for free. */
@@ -107,7 +107,7 @@ export class VerificationKeys implements BeforeApplicationShutdown {
       await this.#store(keys);
     } catch (error) {
       const left = this.areKnown ? 'the last good ones stay in use' : 'no token can be verified';
-      this.#logger.warn(`cannot refresh the verification keys, ${left}: ${(error as Error).message}`);
+      this.#logger.warn(`cannot refresh the verification keys, ${left}: ${safeMessage(error)}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
+import { safeMessage } from '../database/index.ts';
 import { Consumption } from './consumption.ts';
 import { Entitlements } from './entitlements.service.ts';
 import { JoinedUsage } from './joined-usage.service.ts';
@@ -46,7 +47,7 @@ export class Consumptions {
 
   /** What cannot be given back lapses, so that why the work failed is told and not this. */
   async #undo(consumption: Consumption): Promise<void> {
-    await consumption.undo().catch((error: Error) => this.#logger.warn(`cannot give back: ${error.message}`));
+    await consumption.undo().catch((error: Error) => this.#logger.warn(`cannot give back: ${safeMessage(error)}`));
   }
 
   /** Alone, whatever transaction may be open. */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
+import { safeMessage } from '../database/index.ts';
 import { Entitlements } from './entitlements.service.ts';
 import { type Asked, type Counter, type Taken, takeUsage } from './usage-counter.ts';
 
@@ -33,7 +34,7 @@ export class JoinedUsage {
     await this.entitlements.askAbout(counter.payer).catch((error: Error) => {
       // a transaction that is open is lost with it
       if (this.em.isInTransaction()) throw error;
-      this.#logger.warn(`cannot have the provider asked: ${error.message}`);
+      this.#logger.warn(`cannot have the provider asked: ${safeMessage(error)}`);
     });
     return taken;
   }

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Pace, tenthOfLimit } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { DatabaseStartup } from '../database/index.ts';
+import { DatabaseStartup, safeMessage } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { Jobs } from '../jobs/index.ts';
 import { CALL_S } from './doubts.ts';
@@ -69,7 +69,7 @@ export class Rereads implements OnApplicationShutdown {
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing && !this.#stopping.signal.aborted)
-        this.#logger.warn(`cannot look for subscriptions to read again: ${(error as Error).message}`);
+        this.#logger.warn(`cannot look for subscriptions to read again: ${safeMessage(error)}`);
       this.#isFailing = true;
     }
   }
@@ -90,7 +90,9 @@ export class Rereads implements OnApplicationShutdown {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.code === 'rate_limited') throw error;
-      this.#logger.warn(`the subscription of ${clerkId} is in doubt (${reason}) and cannot be read: ${error.message}`);
+      this.#logger.warn(
+        `the subscription of ${clerkId} is in doubt (${reason}) and cannot be read: ${safeMessage(error)}`,
+      );
     }
   }
 }

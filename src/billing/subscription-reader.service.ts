@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
-import { transaction } from '../database/index.ts';
+import { safeMessage, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { BillingMirror } from './billing-mirror.service.ts';
 import { BillingProvider, type WholeSubscription } from './billing-provider.ts';
@@ -49,7 +49,7 @@ export class SubscriptionReader {
     try {
       await this.plans.learn(items.flatMap(({ plan, planId }) => plan ?? planId ?? []));
     } catch (error) {
-      if (!(error instanceof Problem)) this.#logger.warn(`cannot learn plans: ${(error as Error).message}`);
+      if (!(error instanceof Problem)) this.#logger.warn(`cannot learn plans: ${safeMessage(error)}`);
       await askAgain(this.em.fork(), payer, 'a plan that is not known', { afterS: CALL_S });
     }
   }

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { Plans } from '../billing/index.ts';
 import { CannotReconcile, ClerkRefusal, ClerkUnreachable, Reconciliation } from '../clerk/index.ts';
 import type { Settings } from '../config/index.ts';
-import { DatabaseStartup } from '../database/index.ts';
+import { DatabaseStartup, withoutRowValues } from '../database/index.ts';
 import { alone } from './alone.ts';
 import { ErrorsOnly } from './errors-only.ts';
 import { ReconcileModule } from './reconcile.module.ts';
@@ -58,6 +58,6 @@ async function work(
 function sentenceOf(error: unknown): string {
   if (error instanceof CannotReconcile) return error.message;
   const isKnown = error instanceof ClerkRefusal || error instanceof ClerkUnreachable;
-  const reason = isKnown ? error.message : ((error as Error).stack ?? String(error));
+  const reason = isKnown ? error.message : withoutRowValues(error as Error).stack;
   return `Stopped: ${reason}\nRun the same command again to go on.`;
 }

@@ -4,6 +4,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeReader } from './change-reader.ts';
 import { Pruning } from './pruning.service.ts';
+import { safeMessage } from './row-values.ts';
 import { WAKE_UPS, WakeUps } from './wake-ups.ts';
 
 const POLL_MS = 500;
@@ -122,8 +123,7 @@ export class ChangeLog implements OnApplicationShutdown {
       this.#failing = false;
     } catch (error) {
       // a read that the end of this process cuts off is no outage
-      if (!this.#failing && !this.#stopped)
-        this.#logger.warn(`cannot read the change log: ${(error as Error).message}`);
+      if (!this.#failing && !this.#stopped) this.#logger.warn(`cannot read the change log: ${safeMessage(error)}`);
       this.#failing = true;
     } finally {
       this.#schedule();

@@ -3,6 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplica
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeLog } from './change-log.service.ts';
 import { migrate, pendingMigrations } from './migrations.ts';
+import { safeMessage } from './row-values.ts';
 
 const RETRY_MS = 1000;
 
@@ -65,7 +66,7 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
       );
     } catch (error) {
       if (error instanceof WrongRoleError) throw error;
-      this.#wait('the database, which does not answer as it should; the log says more', (error as Error).message);
+      this.#wait('the database, which does not answer as it should; the log says more', safeMessage(error));
     }
   }
 

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { safeMessage } from './row-values.ts';
 import { asTenant } from './scope.ts';
 
 const BATCH = 500;
@@ -44,5 +45,5 @@ function failureOf(tenantId: string, cause: unknown): Error {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return safeMessage(error);
 }

@@ -7,6 +7,7 @@ export { forEachTenant } from './each-tenant.ts';
 export { endClient } from './end-client.ts';
 export { Followed } from './followed.ts';
 export { Pruning } from './pruning.service.ts';
+export { safeMessage, withoutRowValues } from './row-values.ts';
 export { asTenant, asUser, enterScope, type Scope, scopeOf } from './scope.ts';
 export { OwnerScoped, PersonalTenantScoped, TenantScoped } from './scoped.entity.ts';
 export { SingleFlight } from './single-flight.ts';

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Params } from 'nestjs-pino';
 import type { Settings } from '../config/index.ts';
+import { withoutRowValues } from '../database/index.ts';
 import { pathOf } from './problem.filter.ts';
 
 /** What Nest calls those that tell every module and route at the start, some fifty lines. */
@@ -9,6 +10,13 @@ const ROLL_CALL = new Set<unknown>(['InstanceLoader', 'RoutesResolver', 'RouterE
 /** Written as it is named, so that nothing secret is logged because somebody forgot to strike it out. */
 function requestLine(request: IncomingMessage & { id: unknown; originalUrl?: string }) {
   return { id: request.id, method: request.method, path: pathOf(request.originalUrl ?? request.url ?? '/') };
+}
+
+/** Before pino makes an error's message that of the line. */
+function withSafeErrors<Arguments extends unknown[]>([first, ...rest]: Arguments): Arguments {
+  const { err } = (first ?? {}) as { err?: unknown };
+  if (first instanceof Error) return [withoutRowValues(first), ...rest] as Arguments;
+  return [err instanceof Error ? { ...(first as object), err: withoutRowValues(err) } : first, ...rest] as Arguments;
 }
 
 /** One line for each request, without headers, query or body. */
@@ -26,7 +34,7 @@ export function logging(settings: Settings): Params {
         logMethod(args, method, level) {
           const facts = args[0] as { context?: unknown } | undefined;
           if (level === this.levels.values.info && ROLL_CALL.has(facts?.context)) this.debug(...args);
-          else method.apply(this, args);
+          else method.apply(this, withSafeErrors(args));
         },
       },
       redact: ['*.authorization', '*.cookie', '*.token', '*.headers', '*.secret', '*.password'],

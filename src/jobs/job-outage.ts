@@ -1,5 +1,5 @@
 import type { Logger } from '@nestjs/common';
-import { isDatabaseUnavailable } from '../database/index.ts';
+import { isDatabaseUnavailable, safeMessage } from '../database/index.ts';
 
 /** Says once that the database is away, and once that it is back; any other error each time. */
 export class JobOutage {
@@ -12,8 +12,9 @@ export class JobOutage {
 
   /** pg-boss emits copies of errors, which are none. */
   noted(error: Error): void {
-    const { message } = error;
-    const isOutage = isDatabaseUnavailable(Object.assign(new Error(message), error));
+    const copy = Object.assign(new Error(error.message), error);
+    const message = safeMessage(copy);
+    const isOutage = isDatabaseUnavailable(copy);
     if (!isOutage) this.#logger.error(message);
     else if (!this.#isOn) this.#logger.warn(`No job runs while the database is away: ${message}`);
     this.#isOn ||= isOutage;

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { bulkhead } from 'cockatiel';
 import { type Job, type JobWithMetadata, PgBoss } from 'pg-boss';
-import { asTenant, DatabaseStartup, transaction } from '../database/index.ts';
+import { asTenant, DatabaseStartup, safeMessage, transaction, withoutRowValues } from '../database/index.ts';
 import { DEAD_JOBS, messageOf, QUEUE, transactionOf } from './boss.ts';
 import { JobOutage } from './job-outage.ts';
 import { JobPoll } from './job-poll.ts';
@@ -46,7 +46,7 @@ export class JobWorkers implements BeforeApplicationShutdown {
     this.#poll.stop();
     await this.boss
       .stop({ timeout: SHUTDOWN_MS })
-      .catch((error: Error) => this.#logger.warn(`the jobs did not stop: ${error.message}`));
+      .catch((error: Error) => this.#logger.warn(`the jobs did not stop: ${safeMessage(error)}`));
   }
 
   async #start(): Promise<void> {
@@ -65,7 +65,7 @@ export class JobWorkers implements BeforeApplicationShutdown {
   async #startJob(job: RegisteredJob): Promise<void> {
     await this.#createQueue(job.name, DEAD_JOBS);
     if (job.cron) await this.boss.schedule(job.name, job.cron);
-    await this.#work(job.name, (taken) => this.#slots.execute(() => this.#run(job, taken)));
+    await this.#work(job.name, (taken) => this.#slots.execute(() => this.#runSafely(job, taken)));
   }
 
   /** Also changes the options of a queue that an earlier version has made. */
@@ -83,6 +83,11 @@ export class JobWorkers implements BeforeApplicationShutdown {
       await run(job as JobWithMetadata);
     });
     this.#poll.add(name, worker);
+  }
+
+  /** pg-boss stores what is thrown. */
+  async #runSafely(job: RegisteredJob, taken: Job): Promise<void> {
+    await this.#run(job, taken).catch((error: Error) => Promise.reject(withoutRowValues(error)));
   }
 
   /** Its work and its end are one transaction, so that what it writes is there once, however often it was tried; a tenant's runs as it. */

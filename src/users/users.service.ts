@@ -3,7 +3,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/comm
 import { LRUCache } from 'lru-cache';
 import { type ClaimedUser, claimedUserOf, type Principal, UserStates } from '../auth/index.ts';
 import { ClerkApi } from '../clerk/index.ts';
-import { announceUpdates, ChangeLog, Followed, SingleFlight, transaction } from '../database/index.ts';
+import { announceUpdates, ChangeLog, Followed, SingleFlight, safeMessage, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import { type ProfileChanges, User } from './user.entity.ts';
 import { factsOfClaims, factsOfUser, type UserFacts } from './user-facts.ts';
@@ -102,7 +102,7 @@ export class UsersService implements UserStates, BeforeApplicationShutdown {
     if (this.#completed.has(clerkId)) return;
     this.#completed.set(clerkId, true);
     const completing = this.#complete(clerkId)
-      .catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${error.message}`))
+      .catch((error: Error) => this.#logger.warn(`cannot complete a profile: ${safeMessage(error)}`))
       .finally(() => this.#completing.delete(completing));
     this.#completing.add(completing);
   }

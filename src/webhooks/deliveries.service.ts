@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
 import { bulkhead } from 'cockatiel';
 import { ClerkInstance } from '../clerk/index.ts';
-import { isDatabaseUnavailable, transaction } from '../database/index.ts';
+import { isDatabaseUnavailable, safeMessage, transaction } from '../database/index.ts';
 import { Jobs } from '../jobs/index.ts';
 import { EventHandlers } from './event-handlers.service.ts';
 import { Inbox } from './inbox.service.ts';
@@ -87,7 +87,8 @@ export class Deliveries {
   }
 
   async #fail(event: ReceivedEvent, error: Error): Promise<void> {
-    this.#logger.error(`event ${event.id} (${event.type}) failed: ${error.message}`);
-    await this.inbox.record(this.em.fork(), event, 'failed', error.message);
+    const reason = safeMessage(error);
+    this.#logger.error(`event ${event.id} (${event.type}) failed: ${reason}`);
+    await this.inbox.record(this.em.fork(), event, 'failed', reason);
   }
 }
