@@ -25,7 +25,7 @@ export function tokenTypeOf(token: string, accepted: readonly TokenType[]): Toke
   const known = machineTypeOf(token);
   if (known) return known;
   if (accepted.includes('oauth_token') && isOAuthType(part(token, 0)?.typ)) return 'oauth_token';
-  if (accepted.includes('m2m_token') && String(part(token, 1)?.sub).startsWith(MACHINE)) return 'm2m_token';
+  if (accepted.includes('m2m_token') && isMachine(part(token, 1)?.sub)) return 'm2m_token';
   return 'session_token';
 }
 
@@ -41,6 +41,11 @@ export function isMachineSecret(token: string): boolean {
 
 export function isOAuthType(typ: unknown): boolean {
   return typeof typ === 'string' && OAUTH_TYPES.includes(typ.toLowerCase());
+}
+
+/** Nobody has verified the payload yet: `sub` may be of any JSON type, also an object that String() throws at. */
+function isMachine(sub: unknown): boolean {
+  return typeof sub === 'string' && sub.startsWith(MACHINE);
 }
 
 function part(token: string, index: number): Record<string, unknown> | undefined {

@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import { modulesOf, requestChain } from '../../src/app.module.ts';
-import { Accepts, CurrentPrincipal, type MachinePrincipal } from '../../src/auth/index.ts';
+import {
+  Accepts,
+  CurrentPrincipal,
+  type MachinePrincipal,
+  RequireFeature,
+  RequireReverification,
+  RequireRole,
+  RequireScope,
+} from '../../src/auth/index.ts';
 import { readSettings } from '../../src/config/index.ts';
 import { ActiveTenant, type TenantSnapshot } from '../../src/tenants/index.ts';
 import { CurrentUser, User } from '../../src/users/index.ts';
@@ -47,6 +55,22 @@ class MachinesController {
   @Get('sessions')
   @Accepts('session_token')
   sessions() {
+    return {};
+  }
+
+  @Get('any')
+  @Accepts('session_token', 'api_key', 'm2m_token', 'oauth_token')
+  any() {
+    return {};
+  }
+
+  @Get('scoped')
+  @Accepts('session_token', 'api_key', 'm2m_token', 'oauth_token')
+  @RequireRole('org:admin')
+  @RequireReverification('strict')
+  @RequireFeature('export')
+  @RequireScope('things:read')
+  scoped() {
     return {};
   }
 }
