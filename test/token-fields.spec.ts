@@ -85,7 +85,8 @@ function withField(token: string, part: 'header' | 'payload', field: string, val
 }
 
 async function statusOf(token: string, path: string, place: (typeof PLACES)[number]): Promise<number> {
-  const credentials = place === 'bearer' ? { authorization: `Bearer ${token}` } : { cookie: `__session=${token}` };
+  const credentials: Record<string, string> =
+    place === 'bearer' ? { authorization: `Bearer ${token}` } : { cookie: `__session=${token}` };
   const { status, body } = await app.call(path, { headers: { ...credentials, 'x-forwarded-for': anAddress() } });
   if (status >= 500) throw new Error(`${path} answers ${status} ${String(body.code)} to a ${place} of ${token}`);
   return status;

@@ -16,6 +16,7 @@ import { Revocations } from './revocations.service.ts';
 import { RouteDocs } from './route-docs.service.ts';
 import { Routes } from './routes.service.ts';
 import { RoutesCheck } from './routes-check.service.ts';
+import { SessionCookies } from './session-cookies.service.ts';
 import { SessionEvents } from './session-events.service.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
 import { TokenSignatures } from './token-signatures.service.ts';
@@ -36,6 +37,7 @@ const inMemory = () =>
     TokenSignatures,
     TokenVerifier,
     VerifiedTokens,
+    SessionCookies,
     MachineJwts,
     MachineVerifier,
     Newcomers,

@@ -1,16 +1,16 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable, Logger } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { SETTINGS, type Settings } from '../config/index.ts';
 import { Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
 import { CallerEntitlements } from './caller-entitlements.service.ts';
 import { isSensitive, logAction } from './log-action.ts';
 import { MachineTokens } from './machine-tokens.service.ts';
-import { cookieNames, cookieToken, headerToken, type PresentedToken } from './presented-token.ts';
+import { headerToken } from './presented-token.ts';
 import { type Principal, principalOf, type SessionPrincipal } from './principal.ts';
 import { Routes } from './routes.service.ts';
 import { asksEntitlements } from './rule.ts';
 import { refusalOfRules } from './rules.ts';
+import { SessionCookies } from './session-cookies.service.ts';
 import { type TokenType, tokenTypeOf } from './token-type.ts';
 import { VerifiedTokens } from './verified-tokens.service.ts';
 
@@ -21,20 +21,15 @@ import { VerifiedTokens } from './verified-tokens.service.ts';
 @Injectable()
 export class ClerkAuthGuard implements CanActivate {
   readonly #logger = new Logger('Actions');
-  readonly #cookieNames: string[];
-  readonly #settings: Settings['clerk'];
 
   constructor(
     private readonly routes: Routes,
     private readonly sessions: VerifiedTokens,
+    private readonly cookies: SessionCookies,
     private readonly machines: MachineTokens,
     private readonly access: Access,
     private readonly entitlements: CallerEntitlements,
-    @Inject(SETTINGS) { clerk }: Settings,
-  ) {
-    this.#settings = clerk;
-    this.#cookieNames = clerk.cookieAuth ? cookieNames(clerk.publishableKey) : [];
-  }
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const { isOpen, rules, accepts } = this.routes.of(context.getClass(), context.getHandler());
@@ -51,27 +46,25 @@ export class ClerkAuthGuard implements CanActivate {
     return true;
   }
 
-  /** A browser sends a cookie unasked, so a machine's token is none. */
   async #callerOf(request: Request, accepts: readonly TokenType[]): Promise<Principal> {
-    const presented = this.#presented(request);
-    const type = presented.from === 'cookie' ? 'session_token' : tokenTypeOf(presented.token, accepts);
-    if (!accepts.includes(type))
-      throw new Problem('token_type_not_accepted', { detail: `The route takes: ${accepts.join(', ')}.` });
-    if (type === 'session_token') return this.#personOf(presented);
-    return this.machines.principalOf(type, presented.token, request.ip ?? '');
+    const token = headerToken(request);
+    if (token === undefined) return this.#callerByCookie(request, accepts);
+    const type = tokenTypeOf(token, accepts);
+    expectAccepted(type, accepts);
+    if (type === 'session_token') return principalOf(await this.sessions.claimsOf(token));
+    return this.machines.principalOf(type, token, request.ip ?? '');
   }
 
-  async #personOf({ token, from }: PresentedToken): Promise<SessionPrincipal> {
-    const claims = await this.sessions.claimsOf(token);
-    if (from === 'cookie' && claims.azp === undefined) throw new Problem('token_invalid');
-    return principalOf(claims);
+  /** A browser sends a cookie unasked, so a machine's token is none. */
+  async #callerByCookie(request: Request, accepts: readonly TokenType[]): Promise<SessionPrincipal> {
+    const cookies = this.cookies.in(request);
+    if (cookies.length === 0) throw new Problem('token_missing');
+    expectAccepted('session_token', accepts);
+    return principalOf(await this.cookies.claimsOf(cookies));
   }
+}
 
-  #presented(request: Request): PresentedToken {
-    const { authorization } = request.headers;
-    if (authorization !== undefined) return headerToken(authorization);
-    const presented = cookieToken(request, this.#cookieNames, this.#settings.authorizedParties ?? []);
-    if (!presented) throw new Problem('token_missing');
-    return presented;
-  }
+function expectAccepted(type: TokenType, accepts: readonly TokenType[]): void {
+  if (!accepts.includes(type))
+    throw new Problem('token_type_not_accepted', { detail: `The route takes: ${accepts.join(', ')}.` });
 }

@@ -14,6 +14,16 @@ export function keyIdIn({ alg, kid, crit }: Record<string, unknown>): string | u
   return alg === 'RS256' && typeof kid === 'string' && kid !== '' && crit === undefined ? kid : undefined;
 }
 
+/** The header as it is written, in whichever base64url; undefined: it is no JSON object. */
+export function unverifiedHeaderOf(token: string): Record<string, unknown> | undefined {
+  return parseObject(Buffer.from(token.split('.', 1)[0] ?? '', 'base64url'));
+}
+
+/** What a JWT says of itself, which proves nothing; undefined: it is no JSON object. */
+export function unverifiedPayloadOf(token: string): Record<string, unknown> | undefined {
+  return parseObject(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url'));
+}
+
 /** A JSON object in UTF-8, or undefined. */
 export function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {

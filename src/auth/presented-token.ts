@@ -3,11 +3,13 @@ import type { Request } from 'express';
 import { Problem } from '../http/index.ts';
 
 const COOKIE = '__session';
+const BEARER = /^bearer(?: |$)/i;
+/** The name of a scheme that stands alone, as `Negotiate`; anything else that stands alone is a token without its scheme. */
+const SCHEME = /^[a-z][a-z\d-]*$/i;
 
-export interface PresentedToken {
-  token: string;
-  /** A browser sends a cookie unasked, so it proves less than a header. */
-  from: 'header' | 'cookie';
+export interface SessionCookie {
+  readonly name: string;
+  readonly token: string;
 }
 
 /** The names of Clerk's session cookie: with our key's suffix first (@clerk/shared, keys: base64url of SHA-1, 8 characters). */
@@ -17,21 +19,38 @@ export function cookieNames(publishableKey: string | undefined): string[] {
   return [`${COOKIE}_${suffix}`, COOKIE];
 }
 
-/** The token of the Authorization header (RFC 6750; the scheme in any case). */
-export function headerToken(header: string): PresentedToken {
-  const [scheme = '', token, ...rest] = header.trim().split(/ +/);
-  if (scheme === '' || (token && scheme.toLowerCase() !== 'bearer')) throw new Problem('token_missing');
-  if (!token || rest.length > 0) throw new Problem('token_invalid');
-  return { token, from: 'header' };
+/**
+ * The Bearer token of the Authorization header (RFC 6750; the scheme in any case); undefined: there is none. Other schemes are
+ * not ours: a browser sends them by itself, as to a password gate in front of a staging site.
+ */
+export function headerToken(request: Request): string | undefined {
+  const header = request.headers.authorization?.trim();
+  if (header === undefined) return undefined;
+  const bearer = BEARER.test(header) ? header : credentialsOf(request).find((each) => BEARER.test(each));
+  if (bearer === undefined && header !== '' && !header.includes(' ') && !SCHEME.test(header))
+    throw new Problem('token_invalid');
+  return bearer && tokenOf(bearer);
 }
 
-/** The token of the session cookie, from callers of the same origin alone; undefined when there is none. */
-export function cookieToken(request: Request, names: string[], parties: string[]): PresentedToken | undefined {
-  const values = names.map((name) => valuesOf(request.headers.cookie ?? '', name)).find((found) => found.length > 0);
-  const [token] = values ?? [];
-  if (!token) return undefined;
-  if (new Set(values).size > 1 || isForeign(request, parties)) throw new Problem('token_invalid');
-  return { token, from: 'cookie' };
+/** Of every Authorization line: Node shows only the first in `headers`, and whoever joins lines puts commas between. */
+function credentialsOf({ headersDistinct }: Request): string[] {
+  return (headersDistinct.authorization ?? []).flatMap((line) => line.split(',')).map((each) => each.trim());
+}
+
+function tokenOf(bearer: string): string {
+  const [, token, ...rest] = bearer.split(/ +/);
+  if (!token || rest.length > 0) throw new Problem('token_invalid');
+  return token;
+}
+
+/** The session cookies of a request in the order of the names, each token once. */
+export function sessionCookies(request: Request, names: string[]): SessionCookie[] {
+  const header = request.headers.cookie ?? '';
+  const byToken = new Map<string, SessionCookie>();
+  for (const name of names)
+    for (const token of valuesOf(header, name))
+      if (token !== '' && !byToken.has(token)) byToken.set(token, { name, token });
+  return [...byToken.values()];
 }
 
 function valuesOf(header: string, name: string): string[] {
@@ -43,7 +62,7 @@ function valuesOf(header: string, name: string): string[] {
 }
 
 /** By the browser's own verdict (Fetch Metadata) where there is one, and by an Origin that is neither ours nor listed. */
-function isForeign(request: Request, parties: string[]): boolean {
+export function isForeign(request: Request, parties: string[]): boolean {
   const site = request.headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;
   const { origin } = request.headers;
