@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { millisecondsOf } from './clerk-time.ts';
 import { ClerkId, ClerkTime } from './clerk-values.schema.ts';
+import { cutNested } from './cut-nested.ts';
 
 const Time = ClerkTime.transform(millisecondsOf);
 
@@ -15,8 +16,12 @@ export const ClerkMachineToken = z.object({
     .array(z.string())
     .nullish()
     .transform((scopes) => scopes ?? []),
-  /** Anything that who made it wrote; what is no object is none. */
-  claims: z.record(z.string(), z.unknown()).nullish().catch(null),
+  /** Anything that the token's maker wrote, without what is nested too deeply; what is no object is none. */
+  claims: z
+    .record(z.string(), z.unknown())
+    .transform((claims) => cutNested(claims))
+    .nullish()
+    .catch(null),
   /** Of an OAuth access token: the application that it was given to. */
   clientId: z.string().nullish(),
   /** Who acts as the subject, after a token exchange (RFC 8693). */

@@ -25,6 +25,7 @@ export { clerkTimeSql, dateOf, inMilliseconds, millisecondsOf } from './clerk-ti
 export { ClerkUnreachable } from './clerk-unreachable.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
 export { ClerkId, ClerkRole, ClerkTime } from './clerk-values.schema.ts';
+export { cutNested } from './cut-nested.ts';
 export { EventTenants } from './event-tenants.ts';
 export { FINDINGS, type Finding, type FindingKind, type Tally } from './findings.ts';
 export { GlobalSubject } from './global-subject.ts';

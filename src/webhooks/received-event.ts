@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { CLERK_EVENTS, type ClerkEvent, ClerkId, ClerkTime, inMilliseconds, isClerkEventType } from '../clerk/index.ts';
+import {
+  CLERK_EVENTS,
+  type ClerkEvent,
+  ClerkId,
+  ClerkTime,
+  cutNested,
+  inMilliseconds,
+  isClerkEventType,
+} from '../clerk/index.ts';
 import { Problem } from '../http/index.ts';
 import type { InboxEvent } from './inbox-event.entity.ts';
 
@@ -25,9 +33,12 @@ export interface ReceivedEvent {
   readonly clerkEvent: ClerkEvent | undefined;
 }
 
-/** Reads what a signature vouches for. Throws `invalid_input` when it is no event, or lacks what its type needs. */
+/**
+ * Reads what a signature vouches for. Cuts what is nested too deeply first, since all that follows recurses. Throws
+ * `invalid_input` when it is no event, or lacks what its type needs.
+ */
 export function readEvent(id: string, content: unknown, receivedAt: Date): ReceivedEvent {
-  const parsed = Envelope.safeParse(content);
+  const parsed = Envelope.safeParse(cutNested(content));
   if (!parsed.success) throw new Problem('invalid_input', { detail: 'The body is not an event of Clerk.' });
   const { type, timestamp, instance_id: instanceId } = parsed.data;
   const data = withTimes(parsed.data.data, receivedAt);
