@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { DatabaseStartup, Pruning, safeMessage } from '../database/index.ts';
+import { DatabaseStartup, Pruning } from '../database/index.ts';
 
 const MAX_KEYS = 100_000;
 const KEPT_DAYS = 14;
@@ -61,7 +61,9 @@ export class ProvenKeys implements BeforeApplicationShutdown {
 
   async #start(): Promise<void> {
     await this.#read();
-    this.#timer ??= setInterval(() => void (this.#syncing = this.#trySync()), SYNC_MS).unref();
+    this.#timer ??= setInterval(() => {
+      this.#syncing = this.#trySync();
+    }, SYNC_MS).unref();
   }
 
   async #trySync(): Promise<void> {
@@ -69,7 +71,7 @@ export class ProvenKeys implements BeforeApplicationShutdown {
       await this.#write();
       await this.#read();
     } catch (error) {
-      this.#logger.warn(`Cannot store or read the known keys; it is tried again: ${safeMessage(error)}`);
+      this.#logger.warn(`Cannot store or read the known keys; it is tried again: ${(error as Error).message}`);
     }
   }
 

@@ -1,11 +1,14 @@
 import { networkOf } from './network.ts';
 
 const MAX_PLACES = 32;
+/** Of all that is announced for them: what is dropped costs memory too, until it is collected. */
+const MAX_BYTES = 8 * 1_048_576;
 /** Clerk sends an event at once. Who needs longer than this leaves the place to others, and may repeat. */
 const PLACE_MS = 5000;
 
 interface Place {
   readonly network: string;
+  readonly bytes: number;
   readonly lapse: AbortController;
 }
 
@@ -18,10 +21,10 @@ export class BodyPlaces {
   /** In the order of their age. */
   readonly #places = new Set<Place>();
 
-  /** Reads with a place; `read` must end once its signal is aborted. */
-  async hold<T>(address: string, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#places.size >= MAX_PLACES) this.#takeOneBack();
-    const place = { network: networkOf(address), lapse: new AbortController() };
+  /** Reads so many bytes at most with a place; `read` must end once its signal is aborted. */
+  async hold<T>(address: string, bytes: number, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    while (this.#places.size > 0 && !this.#hasRoomFor(bytes)) this.#takeOneBack();
+    const place = { network: networkOf(address), bytes, lapse: new AbortController() };
     this.#places.add(place);
     const timer = setTimeout(() => place.lapse.abort(), PLACE_MS);
     try {
@@ -30,6 +33,11 @@ export class BodyPlaces {
       clearTimeout(timer);
       this.#places.delete(place);
     }
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    const taken = [...this.#places].reduce((sum, place) => sum + place.bytes, 0);
+    return this.#places.size < MAX_PLACES && taken + bytes <= MAX_BYTES;
   }
 
   #takeOneBack(): void {

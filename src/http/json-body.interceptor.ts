@@ -33,7 +33,8 @@ export class JsonBodyInterceptor implements NestInterceptor {
 
   #read(request: Request, maxBytes: number, isOpen: boolean): Promise<Buffer> {
     if (!isOpen) return readBytes(request, maxBytes);
-    return this.#places.hold(request.ip ?? '', (lapse) => readBytes(request, maxBytes, lapse));
+    const announced = Math.min(Number(request.headers['content-length'] ?? maxBytes), maxBytes);
+    return this.#places.hold(request.ip ?? '', announced, (lapse) => readBytes(request, maxBytes, lapse));
   }
 }
 

@@ -4,7 +4,7 @@ import { Problem } from './problem.ts';
 
 /**
  * The body as the bytes that were sent. Throws `payload_too_large` beyond the limit, and `unavailable` once the signal is
- * aborted; what still comes is then dropped unread, so that the answer can be sent and no memory is held.
+ * aborted; what still comes is then left to the network, and the connection is closed when it has been idle for a while.
  */
 export async function readBytes(request: Request, maxBytes: number, lapse?: AbortSignal): Promise<Buffer> {
   const { 'content-encoding': encoding = 'identity', 'content-length': length = '0' } = request.headers;
@@ -29,6 +29,9 @@ export async function readBytes(request: Request, maxBytes: number, lapse?: Abor
     if (lapse?.aborted) throw new Problem('unavailable');
     throw new Problem('invalid_input', { detail: 'The body ended early.', cause });
   } finally {
-    request.off('data', add).resume();
+    request.off('data', add);
+    // what is dropped costs memory as well, until it is collected
+    if (lapse?.aborted) request.pause();
+    else request.resume();
   }
 }
