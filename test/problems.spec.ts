@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -5,7 +6,9 @@ import { PROBLEMS } from '../src/http/index.ts';
 import { environmentOf, startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import type { Call } from './support/http.ts';
+import { routesOf } from './support/routes.ts';
 import { ServerProcess } from './support/server.ts';
+import { anAdmin, type Caller, meet } from './support/tenants.ts';
 
 let clerk: TestClerk;
 let app: TestApp;
@@ -16,6 +19,12 @@ beforeAll(async () => {
   app = await startApp(clerk);
   authorization = `Bearer ${clerk.aToken({ exp: Math.floor(Date.now() / 1000) + 3000 })}`;
 });
+
+async function anAdminOf(of: TestApp): Promise<Caller> {
+  const { token } = anAdmin(clerk);
+  await meet(of, token());
+  return token;
+}
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
@@ -135,6 +144,49 @@ describe('a refusal', () => {
     expect(await send(`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 431 .*application\/problem\+json.*"code":"invalid_input"/s,
     );
+  });
+});
+
+describe('a key that every object has', () => {
+  const bodies = ['__proto__', 'constructor', 'prototype'].flatMap((key) => [
+    `{"${key}":1}`,
+    `{"settings":{"${key}":{}}}`,
+    `{"settings":{"a":[{"b":{"${key}":null}}]}}`,
+    `{"settings":{"\\u00${key.charCodeAt(0).toString(16)}${key.slice(1)}":1}}`,
+    `[{"${key}":1}]`,
+  ]);
+
+  it('is refused in the body of every route, at any depth', async () => {
+    const caller = await anAdminOf(app);
+    for (const { method, path } of routesOf(app.app).filter(({ parameters }) =>
+      parameters.some(({ kind }) => kind === 'body'),
+    ))
+      for (const body of bodies) {
+        const { status, body: problem } = await app.as(
+          caller(),
+          `/${path.replace(':id', randomUUID()).replace(/:\w+/, 'user_x')}`,
+          { method, body, headers: JSON_TYPE },
+        );
+        expect([method, path, body, status, problem.code]).toEqual([method, path, body, 400, 'invalid_input']);
+      }
+  });
+
+  it('is taken as a value, and as a part of another key', async () => {
+    const settings = { a: '__proto__', b: ['constructor'], constructors: 1, prototype_: { __proto: 2 } };
+    const answer = await app.call('/v1/me', { method: 'PATCH', body: { settings }, headers: { authorization } });
+    expect((answer.body.user as { settings: object }).settings).toEqual(settings);
+  });
+
+  it('keeps no event of Clerk out', async () => {
+    const user = clerk.aUser();
+    const content = JSON.stringify(clerk.anEvent('user.updated', { ...user, first_name: 'Kept' })).replace(
+      '{',
+      '{"constructor":1,',
+    );
+    const event = content.replace('"public_metadata":{', '"public_metadata":{"__proto__":{"a":1},"prototype":2');
+    expect((await clerk.deliver(app.url, event)).status).toBe(204);
+    const rows = await app.database.query('select name from users where clerk_id = $1', [user.id]);
+    expect(rows).toEqual([{ name: 'Kept Example' }]);
   });
 });
 

@@ -11,6 +11,8 @@ import { readBytes } from './read-bytes.ts';
 
 const MAX_BODY_BYTES = 102_400;
 const MAX_DEPTH = 32;
+/** Names that every object has: schemas drop them in silence, and code that copies objects may change what all of them inherit. */
+const FORBIDDEN_KEYS = ['__proto__', 'constructor', 'prototype'];
 
 /**
  * Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. On a route that
@@ -49,6 +51,8 @@ function expectsJson(request: Request): boolean {
 function jsonOf(bytes: Buffer): unknown {
   const body = parseJson(bytes);
   if (isDeeper(body, MAX_DEPTH)) throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
+  if (hasForbiddenKey(body))
+    throw new Problem('invalid_input', { detail: `No key may be ${FORBIDDEN_KEYS.join(', ')}.` });
   return body;
 }
 
@@ -67,4 +71,9 @@ function hasBody({ headers }: Request): boolean {
 function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+function hasForbiddenKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return FORBIDDEN_KEYS.some((key) => Object.hasOwn(value, key)) || Object.values(value).some(hasForbiddenKey);
 }
