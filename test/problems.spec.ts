@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PROBLEMS } from '../src/http/index.ts';
 import { environmentOf, startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
+import { createDatabase } from './support/database.ts';
 import type { Call } from './support/http.ts';
 import { routesOf } from './support/routes.ts';
 import { ServerProcess } from './support/server.ts';
@@ -235,6 +236,24 @@ describe('cross-origin requests', () => {
 });
 
 describe('the log', () => {
+  it('has one error for a 500, beside the line of its request', async () => {
+    const database = await createDatabase();
+    const server = await ServerProcess.start({ ...environmentOf(clerk, database), LOG_LEVEL: 'info' });
+    const { token } = anAdmin(clerk);
+    expect((await server.as(token(), '/v1/projects')).status).toBe(200);
+    await database.query('alter table projects rename to gone');
+    const { status, body } = await server.as(token(), '/v1/projects');
+    expect([status, body.code]).toEqual([500, 'internal']);
+    await server.stop();
+    const lines = server.output.split('\n').filter((line) => line.includes(body.requestId as string));
+    const logged = lines.map((line) => JSON.parse(line) as { level: number; msg: string; err?: { stack: string } });
+    expect(new Set(logged.map(({ level }) => level))).toEqual(new Set([30, 50]));
+    expect(logged).toHaveLength(2);
+    expect(logged.find(({ level }) => level === 30)).toMatchObject({ msg: 'request completed', res: { status: 500 } });
+    expect(logged.filter(({ err }) => err)).toHaveLength(1);
+    expect(server.output).not.toContain('request errored');
+  });
+
   it('has a line for each request and no token, cookie, query or header in it', async () => {
     const server = await ServerProcess.start({ ...environmentOf(clerk, app.database), LOG_LEVEL: 'trace' });
     const token = clerk.aToken();

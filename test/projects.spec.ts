@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
+import { SEEMLY_NAMES, UNSEEMLY_NAMES } from './support/names.ts';
 import { aMember, anAdmin, type Caller } from './support/tenants.ts';
 
 interface Project {
@@ -184,6 +185,22 @@ describe('the input of projects', () => {
     expect([status, problem.code]).toEqual([400, 'invalid_input']);
     expect(problem.errors).toEqual([{ pointer, detail: expect.any(String) }]);
     expect((await ask(ours, 'GET', pathOf(project))).body).toEqual(project);
+  });
+
+  it.each(UNSEEMLY_NAMES)('is refused with %s in the name', async (_what, name) => {
+    const project = await aProject();
+    for (const [method, path] of [
+      ['POST', PROJECTS],
+      ['PATCH', pathOf(project)],
+    ] as const) {
+      const { status, body } = await send(method, path, { name });
+      expect([status, body.errors]).toEqual([400, [{ pointer: '/name', detail: expect.any(String) }]]);
+    }
+  });
+
+  it.each(SEEMLY_NAMES)('is taken with %s in the name', async (_what, name) => {
+    const { status, body } = await send('POST', PROJECTS, { name });
+    expect([status, body.name]).toEqual([201, name]);
   });
 
   it('is refused where there is no body', async () => {

@@ -5,6 +5,7 @@ import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import { ClerkProxy } from './support/clerk-proxy.ts';
 import type { Answer } from './support/http.ts';
+import { UNSEEMLY_NAMES } from './support/names.ts';
 import { routesOf } from './support/routes.ts';
 import { aMember, anAdmin, type Caller, type Member, meet, rowsOf } from './support/tenants.ts';
 
@@ -117,6 +118,17 @@ describe('a tenant', () => {
     await pause(200);
     expect(await rowsOf(app.database, organization)).toEqual(after);
     expect((await app.database.query("select 1 from revocations where kind = 'membership'")).length).toBe(0);
+  });
+
+  it.each(UNSEEMLY_NAMES)('a name with %s is refused', async (_what, name) => {
+    const ours = anAdmin(clerk);
+    for (const [method, path] of [
+      ['PATCH', '/v1/tenant'],
+      ['POST', '/v1/tenants'],
+    ] as const) {
+      const { status, body } = await ask(app, ours, method, path, { name });
+      expect([status, body.errors]).toEqual([400, [{ pointer: '/name', detail: expect.any(String) }]]);
+    }
   });
 
   it('is changed at Clerk by its admin, who reads it at once; the event that follows changes nothing', async () => {

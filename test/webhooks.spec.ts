@@ -411,5 +411,15 @@ describe('/metrics', () => {
     expect((await own.as('a-token-for-metrics', '/metrics')).status).toBe(200);
     const production = await startApp(clerk, { NODE_ENV: 'production' });
     expect((await production.call('/metrics')).body.code).toBe('not_found');
+    expect((await production.call('/readyz')).body.details).toBeUndefined();
+  });
+
+  it('and its token show what /readyz tells of the inbox; the probe itself asks for none', async () => {
+    const own = await startApp(clerk, { METRICS_TOKEN: 'a-token-for-metrics' });
+    for (const { status, body } of [await own.call('/readyz'), await own.as('wrong', '/readyz')])
+      expect([status, Object.keys(body).toSorted()]).toEqual([200, ['checks', 'status']]);
+    expect((await own.as('a-token-for-metrics', '/readyz')).body).toMatchObject({
+      details: { webhooks: { failed: 0 } },
+    });
   });
 });

@@ -1,9 +1,12 @@
 // The secret and the address of the API come in the fragment of the printed link, which no server sees.
 const fragment = new URLSearchParams(location.hash.slice(1));
-const headers = { 'x-local-secret': fragment.get('secret') ?? '' };
+for (const [name, value] of fragment) sessionStorage.setItem(name, value);
+// the address bar and the history keep no secret; the tab does, so that it can be loaded again
+history.replaceState(null, '', location.pathname);
+const headers = { 'x-local-secret': sessionStorage.getItem('secret') ?? '' };
 const output = document.querySelector('output');
 
-export const api = fragment.get('api') ?? 'http://127.0.0.1:3000';
+export const api = sessionStorage.getItem('api') ?? 'http://127.0.0.1:3000';
 
 export function show(text) {
   output.hidden = false;

@@ -2,15 +2,19 @@ import {
   type BeforeApplicationShutdown,
   Controller,
   Get,
+  Headers,
+  Inject,
   SerializeOptions,
   ServiceUnavailableException,
 } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { VerificationKeys } from '../auth/index.ts';
+import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeLog, DatabaseStartup } from '../database/index.ts';
 import { Metrics, Problem, Public } from '../http/index.ts';
 import { Live, Ready } from './health.schemas.ts';
+import { refusalOfMetrics } from './metrics-access.ts';
 
 @Public()
 @ApiTags('health')
@@ -25,6 +29,7 @@ export class HealthController implements BeforeApplicationShutdown {
     private readonly changes: ChangeLog,
     private readonly keys: VerificationKeys,
     private readonly metrics: Metrics,
+    @Inject(SETTINGS) private readonly settings: Settings,
   ) {}
 
   /** Not ready first, so that no new work arrives while what is running finishes. */
@@ -40,11 +45,11 @@ export class HealthController implements BeforeApplicationShutdown {
     return { status: 'ok' };
   }
 
-  /** Requests can be served: else 503, with what is missing in `checks`. `details` decide nothing. */
+  /** Requests can be served: else 503, with what is missing in `checks`. `details` decide nothing, and are shown to whom `/metrics` is. */
   @Get('readyz')
   @ApiOkResponse({ standardSchema: Ready })
   @SerializeOptions({ schema: Ready })
-  async ready(): Promise<Ready> {
+  async ready(@Headers('authorization') authorization: string | undefined): Promise<Ready> {
     try {
       const { status, details } = await this.health.check([
         () => this.#check('process', !this.#isStopping, 'the process is shutting down'),
@@ -52,6 +57,7 @@ export class HealthController implements BeforeApplicationShutdown {
         () => this.#check('changes', this.changes.isCurrent, 'the change log cannot be read'),
         () => this.#check('keys', this.keys.areKnown, 'no verification key of Clerk is known'),
       ]);
+      if (refusalOfMetrics(this.settings, authorization)) return { status, checks: details };
       return { status, checks: details, details: (await this.metrics.details()) as Ready['details'] };
     } catch (error) {
       if (!(error instanceof ServiceUnavailableException)) throw error;

@@ -9,7 +9,7 @@ export const Ready = z
   .object({
     status: z.string(),
     checks: z.record(z.string(), Check),
-    details: z.record(z.string(), z.record(z.string(), z.unknown())),
+    details: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   })
   .meta({ id: 'Ready' });
 export type Ready = z.input<typeof Ready>;

@@ -1,11 +1,11 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { Controller, Get, Headers, Inject, Res, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeLog } from '../database/index.ts';
-import { Metrics, Problem, Public } from '../http/index.ts';
+import { Metrics, Public } from '../http/index.ts';
+import { refusalOfMetrics } from './metrics-access.ts';
 
 @Public()
 @ApiTags('health')
@@ -31,15 +31,9 @@ export class MetricsController {
     @Headers('authorization') authorization: string | undefined,
     @Res({ passthrough: true }) response: Response,
   ): Promise<string> {
-    const { metricsToken, production } = this.settings;
-    if (metricsToken && !isSame(authorization, `Bearer ${metricsToken}`)) throw new Problem('token_invalid');
-    if (!metricsToken && production) throw new Problem('not_found');
+    const refusal = refusalOfMetrics(this.settings, authorization);
+    if (refusal) throw refusal;
     response.type(this.metrics.registry.contentType);
     return this.metrics.registry.metrics();
   }
-}
-
-function isSame(given: string | undefined, expected: string): boolean {
-  const digest = (value: string) => createHash('sha256').update(value).digest();
-  return given !== undefined && timingSafeEqual(digest(given), digest(expected));
 }

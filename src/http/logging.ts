@@ -38,6 +38,9 @@ export function logging(settings: Settings): Params {
         },
       },
       redact: ['*.authorization', '*.cookie', '*.token', '*.headers', '*.secret', '*.password'],
+      // the filter has logged what went wrong: pino-http would make up an error of its own for each answer of 5xx
+      customErrorMessage: (_request, response) => (response.writableFinished ? 'request completed' : 'request aborted'),
+      customErrorObject: (_request, _response, _error, { err, ...facts }: Record<string, unknown>) => facts,
       autoLogging: { ignore: (request) => request.url === '/healthz' || request.url === '/readyz' },
     },
   };

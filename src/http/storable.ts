@@ -9,13 +9,24 @@ export const StorableSettings = z
   .refine(isStorable, 'must not contain the character U+0000 or half a surrogate pair')
   .meta({ description: 'Replaces all settings; at most 8 KB' });
 
-/** A text without blanks at its ends, of one to `max` characters (code points), all of which PostgreSQL can hold. */
+/**
+ * What no line of text has: control characters, line ends, halves of surrogate pairs, and what turns the direction of the text
+ * after it, so that a name could pass for another. The joiners (U+200C, U+200D) stay: Persian and families of emoji need them.
+ */
+const FORBIDDEN = '\\p{Cc}\\p{Zl}\\p{Zp}\\p{Surrogate}\\u202A-\\u202E\\u2066-\\u2069';
+/** Any character that is seen; U+2800 is a Braille pattern without a dot. */
+const VISIBLE = /[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+
+/** One line of text without blanks at its ends, of one to `max` characters (code points), at least one of them visible. */
 export function storableText(max: number) {
-  const form = new RegExp(`^[^\\0\\p{Surrogate}]{1,${max}}$`, 'u');
+  const form = new RegExp(`^[^${FORBIDDEN}]{1,${max}}$`, 'u');
   return z
     .string()
     .trim()
-    .refine((text) => form.test(text), `must be 1 to ${max} characters, without U+0000 or half a surrogate pair`)
+    .refine(
+      (text) => form.test(text) && VISIBLE.test(text),
+      `must be 1 to ${max} characters, at least one of them visible, without control characters or changes of direction`,
+    )
     .meta({ minLength: 1, maxLength: max });
 }
 
