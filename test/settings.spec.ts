@@ -79,7 +79,17 @@ describe('a wrong setting', () => {
     ['DATABASE_URL', 'with ssl instead of sslmode', `${DATABASE}?ssl=true`, /parameter ssl is not understood/],
     ['DATABASE_URL', 'that may end up in clear', `${DATABASE}?sslmode=prefer`, /sslmode must be one of/],
     ['DATABASE_OWNER_URL', 'with an unknown sslmode', `${DATABASE}?sslmode=on`, /sslmode must be one of/],
-    ['DATABASE_LISTEN_URL', 'with an empty sslmode', `${DATABASE}?sslmode=`, /sslmode must be one of/],
+    ['DATABASE_LISTEN_URL', 'with an empty sslmode', `${DATABASE}?sslmode=`, /sslmode is empty/],
+    ['DATABASE_URL', 'with an empty certificate', `${DATABASE}?sslmode=require&sslrootcert=`, /sslrootcert is empty/],
+    ['DATABASE_URL', 'cut by a #', `${DATABASE}#x?sslmode=require`, /#/],
+    ['DATABASE_URL', 'without a database', 'postgres://gatehouse@db.example.com', /names no database/],
+    ['DATABASE_URL', 'with a % in the password', 'postgres://gatehouse:5%@db/x', /write it as %25/],
+    [
+      'DATABASE_URL',
+      'with a certificate that is none',
+      `${DATABASE}?sslmode=require&sslrootcert=${import.meta.filename}`,
+      /sslrootcert is not PEM/,
+    ],
     ['DATABASE_URL', 'with sslmode twice', `${DATABASE}?sslmode=require&sslmode=disable`, /sslmode is there twice/],
     ['DATABASE_URL', 'with a certificate and no sslmode', `${DATABASE}?sslrootcert=/ca.pem`, /needs sslmode/],
     ['DATABASE_URL', 'with a key and no certificate', `${DATABASE}?sslmode=require&sslkey=/k`, /need each other/],
@@ -394,6 +404,21 @@ describe('the address of a database', () => {
       host: '/var/run/postgresql',
       database: 'app',
     });
+  });
+
+  it('may be an address instead of a name, which the certificate must then bear', () => {
+    expect(read('?sslmode=verify-full', 'postgres://a@127.0.0.1/app').ssl).toMatchObject({ host: '127.0.0.1' });
+    expect(read('?sslmode=verify-full', 'postgres://a@[::1]/app')).toMatchObject({ host: '::1', ssl: { host: '::1' } });
+  });
+
+  it('is not read in clear where PGSSLMODE asks for more', () => {
+    process.env.PGSSLMODE = 'verify-full';
+    try {
+      expect(() => read('')).toThrow(/PGSSLMODE/);
+      expect(read('?sslmode=disable').ssl).toBe(false);
+    } finally {
+      delete process.env.PGSSLMODE;
+    }
   });
 
   it.each<[sslmode: string, ssl: unknown]>([

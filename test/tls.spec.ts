@@ -15,8 +15,8 @@ const NOBODY = 65_534;
 
 /** The runtime role and the owner get in encrypted alone; the superuser, who looks on, does not need to. */
 const ACCESS = `
-host all postgres 127.0.0.1/32 trust
-hostssl all all 127.0.0.1/32 trust
+host all postgres 127.0.0.0/8 trust
+hostssl all all 127.0.0.0/8 trust
 `;
 
 const CONNECTIONS = `
@@ -63,7 +63,7 @@ describeIfPossible('a database that takes nothing but TLS', () => {
         chmodSync(path, 0o600);
         if (process.getuid?.() === 0) chownSync(path, NOBODY, NOBODY);
       }
-      return ['ssl=on', 'ssl_cert_file=server.pem', 'ssl_key_file=server.key'];
+      return ['listen_addresses=127.0.0.1,127.0.0.2', 'ssl=on', 'ssl_cert_file=server.pem', 'ssl_key_file=server.key'];
     });
   });
 
@@ -120,6 +120,15 @@ describeIfPossible('a database that takes nothing but TLS', () => {
     }).catch((error: { stdout: string; stderr: string }) => error);
     expect(stdout + stderr).not.toMatch(/no pg_hba.conf entry|certificate|Not ready|no connection/i);
     await server.stop();
+  });
+
+  it('is not reached where the certificate bears another name', async () => {
+    const { env, connections } = await aDatabase('?sslmode=verify-full&host=127.0.0.2', trusted());
+    const server = await ServerProcess.spawn(env);
+    await server.until('/readyz', 503);
+    expect(await connections()).toEqual([]);
+    await server.stop();
+    expect(server.output).toMatch(/127\.0\.0\.2/);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 
 /** How to connect, in the names of the `pg` library: every connection of a process is made from this. */
@@ -28,19 +29,31 @@ export function databaseConnection(address: string): DatabaseConnection {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (!url || !['postgres:', 'postgresql:'].includes(url.protocol))
     throw new Error('must be a PostgreSQL address such as postgres://user:password@host:5432/database');
+  if (url.hash) throw new Error('has a #, which ends the address for some readers; write it as %23');
   const parameters = parametersOf(url);
-  const { host = decodeURIComponent(url.hostname), application_name, options } = parameters;
+  const { application_name, options } = parameters;
+  const host = parameters.host ?? decoded(url.hostname).replace(/^\[|\]$/g, '');
+  const database = decoded(url.pathname.slice(1));
   if (host.includes(',')) throw new Error('must name one host');
+  if (!database) throw new Error('names no database; add it, as in postgres://user:password@host:5432/database');
   return {
     host: host || 'localhost',
     port: Number(url.port) || DEFAULT_PORT,
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    ssl: encryptionOf(parameters),
+    user: decoded(url.username),
+    password: decoded(url.password),
+    database,
+    ssl: encryptionOf(parameters, host),
     ...(application_name && { application_name }),
     ...(options && { options }),
   };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    throw new Error('has a % that is not encoded; write it as %25', { cause: error });
+  }
 }
 
 function parametersOf({ searchParams }: URL): Record<string, string> {
@@ -50,6 +63,8 @@ function parametersOf({ searchParams }: URL): Record<string, string> {
     throw new Error(`the parameter ${nameOf(unknown)} is not understood; known are ${PARAMETERS.join(', ')}`);
   const repeated = names.find((name, index) => names.indexOf(name) < index);
   if (repeated) throw new Error(`the parameter ${repeated} is there twice`);
+  const empty = names.find((name) => !searchParams.get(name));
+  if (empty) throw new Error(`the parameter ${empty} is empty`);
   return Object.fromEntries(searchParams);
 }
 
@@ -62,18 +77,22 @@ function nameOf(parameter: string): string {
  * `require` verifies the certificate as `verify-full` does: without that, whoever is on the way can read along. Modes that
  * may end up in clear (`allow`, `prefer`) are refused.
  */
-function encryptionOf(parameters: Record<string, string>): DatabaseConnection['ssl'] {
+function encryptionOf(parameters: Record<string, string>, host: string): DatabaseConnection['ssl'] {
   const { sslmode } = parameters;
   const file = FILES.find((name) => parameters[name] !== undefined);
   if (sslmode !== undefined && !isMode(sslmode)) throw new Error(`sslmode must be one of ${MODES.join(', ')}`);
   if (sslmode === undefined || sslmode === 'disable') {
     if (file) throw new Error(`${file} needs sslmode=verify-full`);
+    if (sslmode === undefined && process.env.PGSSLMODE)
+      throw new Error('does not name the encryption that PGSSLMODE asks for; write it into the address as sslmode');
     return false;
   }
   if (sslmode === 'no-verify' && parameters.sslrootcert) throw new Error('sslrootcert needs sslmode=verify-full');
   if (Boolean(parameters.sslcert) !== Boolean(parameters.sslkey)) throw new Error('sslcert and sslkey need each other');
   return {
     rejectUnauthorized: sslmode !== 'no-verify',
+    // of an address without a name the library tells TLS nothing, which would then look for "localhost"
+    ...(isIP(host) && { host }),
     ...(sslmode === 'verify-ca' && { checkServerIdentity: () => undefined }),
     ...(parameters.sslrootcert && { ca: contentOf('sslrootcert', parameters.sslrootcert) }),
     ...(parameters.sslcert && { cert: contentOf('sslcert', parameters.sslcert) }),
@@ -87,8 +106,10 @@ function isMode(value: string): value is Mode {
 
 function contentOf(name: string, path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    const content = readFileSync(path, 'utf8');
+    if (content.includes('-----BEGIN ')) return content;
   } catch (error) {
     throw new Error(`the file of ${name} cannot be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
   }
+  throw new Error(`the file of ${name} is not PEM`);
 }

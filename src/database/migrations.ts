@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
-import { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { endClient } from './end-client.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);
@@ -25,8 +25,10 @@ export async function pendingMigrations(query: (sql: string) => Promise<{ name: 
 /** Applies what is pending, with the owner's options, and answers its names; processes that start together take turns. */
 export async function migrate(options: Options): Promise<string[]> {
   // a migration takes as long as it takes
-  const driverOptions = { ...options.driverOptions, connectionTimeoutMillis: 0, query_timeout: 0 };
-  const lock = new Client({ ...driverOptions, connectionTimeoutMillis: 2000 });
+  const driverOptions: ClientConfig = { ...options.driverOptions, connectionTimeoutMillis: 0, query_timeout: 0 };
+  // with an `ssl` of its own: pg hides the client's key in what it is given, and the ORM's copy would lack it
+  const ssl = typeof driverOptions.ssl === 'object' ? { ...driverOptions.ssl } : driverOptions.ssl;
+  const lock = new Client({ ...driverOptions, ssl, connectionTimeoutMillis: 2000 });
   // a lost connection fails the query that waits; without a listener it would also end the process
   lock.on('error', () => undefined);
   await lock.connect();
