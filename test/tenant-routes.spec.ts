@@ -820,26 +820,29 @@ describe('the own sessions', () => {
 describe('what the routes ask of their caller', () => {
   let app: TestApp;
 
+  /** A fresh verification, and an own login. */
+  const WORDS: Record<string, string> = { reverification_required: 'fresh', impersonation_forbidden: 'own' };
+
   /** All of src/tenants, src/me and src/projects: one that is missing here, or has another rule, is a fault. */
   const RULES: Record<string, string> = {
     'GET v1/me': 'none',
     'PATCH v1/me': 'none',
     'GET v1/me/memberships': 'none',
-    'DELETE v1/me/memberships/:tenantId': 'none',
+    'DELETE v1/me/memberships/:tenantId': 'own',
     'GET v1/me/sessions': 'none',
-    'DELETE v1/me/sessions/:id': 'none',
+    'DELETE v1/me/sessions/:id': 'own',
     'POST v1/tenants': 'none',
     'GET v1/tenant': 'tenant',
     'PATCH v1/tenant': 'org:admin',
-    'DELETE v1/tenant': 'org:admin',
+    'DELETE v1/tenant': 'org:admin fresh own',
     'GET v1/tenant/members': 'tenant',
-    'PATCH v1/tenant/members/:userId': 'org:admin',
-    'DELETE v1/tenant/members/:userId': 'org:admin',
+    'PATCH v1/tenant/members/:userId': 'org:admin fresh own',
+    'DELETE v1/tenant/members/:userId': 'org:admin fresh own',
     'GET v1/tenant/invitations': 'org:admin',
-    'POST v1/tenant/invitations': 'org:admin',
-    'DELETE v1/tenant/invitations/:id': 'org:admin',
+    'POST v1/tenant/invitations': 'org:admin fresh own',
+    'DELETE v1/tenant/invitations/:id': 'org:admin own',
     'GET v1/tenant/api-keys': 'org:admin',
-    'DELETE v1/tenant/api-keys/:id': 'org:admin',
+    'DELETE v1/tenant/api-keys/:id': 'org:admin own',
     'GET v1/projects': 'tenant',
     'POST v1/projects': 'tenant org:projects:write',
     'GET v1/projects/:id': 'tenant',
@@ -857,7 +860,10 @@ describe('what the routes ask of their caller', () => {
     return closed.map(({ name, rules }) => {
       const asked = rules
         .filter(({ refusal }) => refusal !== 'scope_required')
-        .map((rule) => ('role' in rule ? rule.role : 'permission' in rule ? rule.permission : 'tenant'));
+        .map(
+          (rule) =>
+            WORDS[rule.refusal] ?? ('role' in rule ? rule.role : 'permission' in rule ? rule.permission : 'tenant'),
+        );
       return [name, asked.join(' ') || 'none'];
     });
   }

@@ -12,7 +12,7 @@ export interface EventIds {
 export const EVENT_TYPES = Object.keys(CLERK_EVENTS) as ClerkEventType[];
 
 export function newIds(): EventIds {
-  return { userId: newId('user'), organizationId: newId('org'), objectId: newId('obj') };
+  return { userId: newId('user'), organizationId: newId('org'), objectId: newId('sess') };
 }
 
 /** The least that an event of that type carries when Clerk leaves nothing out that it promises. */

@@ -75,13 +75,16 @@ class MachinesController {
   }
 }
 
+/** /metrics is closed in production to whoever does not send it. */
+export const METRICS_TOKEN = 'a-token-for-metrics';
+
 /** The application with routes that take machines, behind a proxy and with the limits of production. */
 export function startWithMachines(
   clerk: TestClerk,
   env: Record<string, string> = {},
   database?: TestDatabase,
 ): Promise<TestApp> {
-  return startApp(clerk, { ...clerk.productionEnv, TRUST_PROXY: '1', ...env }, database, (all) => {
+  return startApp(clerk, { ...clerk.productionEnv, TRUST_PROXY: '1', METRICS_TOKEN, ...env }, database, (all) => {
     @Module({ imports: modulesOf(readSettings(all)), providers: requestChain, controllers: [MachinesController] })
     class MachinesModule {}
     return MachinesModule;
