@@ -528,6 +528,7 @@ describe('made-up keys', () => {
     expect(await seen(own, junk(), '/machines', addressOf(31))).toEqual(BUSY);
     for (const neighbour of ['2001:db8:7:2::1', '2001:db8:6:1::1', '192.0.2.8', '::ffff:192.0.2.6'])
       expect(await seen(own, junk(), '/machines', neighbour)).toEqual(INVALID);
+    await own.app.close();
   });
 
   it('as JWTs of keys that Clerk does not have are counted, too', async () => {
@@ -580,6 +581,7 @@ describe('a key that Clerk called good once', () => {
     expect(await flood(after)).toContainEqual(BUSY);
     expect(await seen(after, clerk.anApiKey().secret)).toEqual(BUSY);
     expect(await seen(after, good)).toEqual(OK);
+    await after.app.close();
   });
 
   it('is none at another process some seconds later', async () => {
@@ -600,6 +602,7 @@ describe('a key that Clerk called good once', () => {
         ([status]) => status === 200,
       ),
     ).toEqual(OK);
+    await Promise.all([first.app.close(), second.app.close()]);
   });
 
   it('goes on while the table cannot be written, and old or too many rows are pruned', async () => {

@@ -87,7 +87,7 @@ describe('a wrong setting', () => {
     [
       'DATABASE_URL',
       'with a certificate that is none',
-      `${DATABASE}?sslmode=require&sslrootcert=${import.meta.filename}`,
+      `${DATABASE}?sslmode=require&sslrootcert=${new URL('../package.json', import.meta.url).pathname}`,
       /sslrootcert is not PEM/,
     ],
     ['DATABASE_URL', 'with sslmode twice', `${DATABASE}?sslmode=require&sslmode=disable`, /sslmode is there twice/],
