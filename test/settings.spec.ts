@@ -411,14 +411,11 @@ describe('the address of a database', () => {
     expect(read('?sslmode=verify-full', 'postgres://a@[::1]/app')).toMatchObject({ host: '::1', ssl: { host: '::1' } });
   });
 
-  it('is not read in clear where PGSSLMODE asks for more', () => {
-    process.env.PGSSLMODE = 'verify-full';
-    try {
-      expect(() => read('')).toThrow(/PGSSLMODE/);
-      expect(read('?sslmode=disable').ssl).toBe(false);
-    } finally {
-      delete process.env.PGSSLMODE;
-    }
+  it('must say itself what PGSSLMODE says, which is not read', () => {
+    const env = anEnvironment({ PGSSLMODE: 'verify-full', DATABASE_OWNER_URL: `${DATABASE}?sslmode=require` });
+    expect(complaintsOf(env)).toEqual([expect.stringMatching(/^DATABASE_URL: names no sslmode/)]);
+    expect(errorOf(() => readOwnerUrl(env)).message).toMatch(/DATABASE_URL: names no sslmode/);
+    expect(readSettings({ ...env, DATABASE_URL: `${DATABASE}?sslmode=disable` }).databaseUrl).toContain('disable');
   });
 
   it.each<[sslmode: string, ssl: unknown]>([

@@ -83,8 +83,6 @@ function encryptionOf(parameters: Record<string, string>, host: string): Databas
   if (sslmode !== undefined && !isMode(sslmode)) throw new Error(`sslmode must be one of ${MODES.join(', ')}`);
   if (sslmode === undefined || sslmode === 'disable') {
     if (file) throw new Error(`${file} needs sslmode=verify-full`);
-    if (sslmode === undefined && process.env.PGSSLMODE)
-      throw new Error('does not name the encryption that PGSSLMODE asks for; write it into the address as sslmode');
     return false;
   }
   if (sslmode === 'no-verify' && parameters.sslrootcert) throw new Error('sslrootcert needs sslmode=verify-full');

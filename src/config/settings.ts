@@ -153,7 +153,8 @@ export function readSettings(env: Record<string, string> = environment()): Setti
 /** The role that migrates; all that the command line of the ORM needs to know. */
 export function readOwnerUrl(env: Record<string, string> = environment()): string {
   const parsed = Environment.pick({ DATABASE_URL: true, DATABASE_OWNER_URL: true }).safeParse(env);
-  if (!parsed.success) throw new SettingsError(linesOf(parsed.error.issues, env));
+  const lines = [...linesOf(parsed.error?.issues ?? [], env), ...needingEncryption(env)];
+  if (lines.length > 0 || !parsed.success) throw new SettingsError(lines);
   return parsed.data.DATABASE_OWNER_URL ?? parsed.data.DATABASE_URL;
 }
 
@@ -209,8 +210,18 @@ function missingTogether(env: Record<string, string>): string[] {
     lines.push(
       'CLERK_AUTHORIZED_PARTIES: is missing; name the origins of your web clients, or "none" if all clients are native',
     );
+  lines.push(...needingEncryption(env));
   if (env.NODE_ENV !== 'production') lines.push(...needingProduction(env));
   return lines;
+}
+
+/** Libraries read PGSSLMODE where an address is silent; here the address alone counts, and nothing may go on in clear by that. */
+function needingEncryption(env: Record<string, string>): string[] {
+  const addresses = ['DATABASE_URL', 'DATABASE_OWNER_URL', 'DATABASE_LISTEN_URL'];
+  const silent = addresses.filter((name) => env[name] && !/[?&]sslmode=/.test(env[name]));
+  return env.PGSSLMODE
+    ? silent.map((name) => `${name}: names no sslmode, and PGSSLMODE is not read; write it there`)
+    : [];
 }
 
 /** Development takes tokens of any origin and shows metrics and documentation to everybody. */
