@@ -30,8 +30,8 @@ export class BillingController {
 
   /** Ends what is paid for. Of a tenant for its admins. */
   @Put('subscription/cancellation')
-  @RequireReverification('strict')
   @ForbidImpersonation()
+  @RequireReverification('strict')
   @UseGuards(PayerAdminGuard)
   @ApiOkResponse({ standardSchema: SubscriptionView })
   @SerializeOptions({ schema: SubscriptionView })
