@@ -2,6 +2,8 @@ import { DriverException } from '@mikro-orm/core';
 import { isDatabaseUnavailable } from './unavailable.ts';
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** A right that is missing: PostgreSQL names the table, which the operator needs, and no row. */
+const NOT_ALLOWED = '42501';
 
 /** What PostgreSQL says of a refused statement, without `detail`, `where`, `hint` and the statement. */
 interface RefusedStatement extends Error {
@@ -30,7 +32,8 @@ export function safeMessage(error: unknown): string {
 /** Only a refused statement has an SQLSTATE and a row. An outage, and a connection that failed, say which host or role. */
 function isRefusedStatement(error: Error): error is RefusedStatement {
   const isOfDriver = error instanceof DriverException || ('severity' in error && 'routine' in error);
-  return isOfDriver && 'code' in error && SQLSTATE.test(String(error.code)) && !isDatabaseUnavailable(error);
+  if (!isOfDriver || !('code' in error) || error.code === NOT_ALLOWED) return false;
+  return SQLSTATE.test(String(error.code)) && !isDatabaseUnavailable(error);
 }
 
 function summaryOf({ code, table, constraint, routine }: RefusedStatement): string {
