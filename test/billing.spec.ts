@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { ENTITLEMENTS } from '../src/entitlements.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
@@ -145,6 +146,47 @@ describe('the subscription of a tenant', () => {
     proxy.refuse(path, 404);
     const { status, body } = await app.as(token(), '/v1/billing/subscription');
     expect([status, body.code]).toEqual([404, 'not_found']);
+  });
+
+  it.each(['billing_not_enabled', 'billing_disabled'])(
+    'is 404 where Clerk says %s, and is not asked for again',
+    async (code) => {
+      const { organization, token } = anAdmin(clerk);
+      await meet(app, token());
+      const path = `/v1/organizations/${organization.id}/billing`;
+      const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+      proxy.refuse(path, 403, code);
+      const { status, headers, body } = await app.as(token(), '/v1/billing/subscription');
+      expect([status, body.code, headers['retry-after']]).toEqual([404, 'not_found', undefined]);
+      await app.database.query("insert into billing_rereads (clerk_id, kind, reason) values ($1, 'tenant', 'a test')", [
+        organization.id,
+      ]);
+      await until(
+        () => app.database.query<Body>('select * from billing_rereads where clerk_id = $1', [organization.id]),
+        ([row]) => row?.not_before === Number.POSITIVE_INFINITY,
+      );
+      expect(warn).not.toHaveBeenCalled();
+      warn.mockRestore();
+    },
+  );
+
+  it.each<[string, number, object | string]>([
+    ['our own key is refused', 401, { errors: [{ code: 'clerk_key_invalid', message: '' }] }],
+    ['something else forbids it', 403, '<html>Forbidden</html>'],
+  ])('is not said to be absent where %s', async (_, status, body) => {
+    const { organization, token } = anAdmin(clerk);
+    await meet(app, token());
+    proxy.instead = ({ path }) =>
+      path.startsWith(`/v1/organizations/${organization.id}/billing`) ? { status, body } : undefined;
+    expect((await app.as(token(), '/v1/billing/subscription')).status).toBe(503);
+  });
+
+  it('is not said to be absent where Clerk forbids it for another reason', async () => {
+    const { organization, token } = anAdmin(clerk);
+    await meet(app, token());
+    proxy.refuse(`/v1/organizations/${organization.id}/billing`, 403, 'authorization_invalid');
+    const { status, body } = await app.as(token(), '/v1/billing/subscription');
+    expect([status, body.code]).not.toEqual([404, 'not_found']);
   });
 });
 
@@ -431,7 +473,7 @@ describe('seats', () => {
     const admin = anAdmin(clerk);
     await subscriptionOf(admin);
     proxy.refuse(`/v1/organizations/${admin.organization.id}/invitations`, 422);
-    expect((await invite(admin)).status).toBe(400);
+    expect((await invite(admin)).status).toBe(409);
     proxy.pass();
     const answers = [];
     for (let place = 0; place < 5; place++) answers.push((await invite(admin)).status);

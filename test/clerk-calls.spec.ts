@@ -198,9 +198,10 @@ describe('a call to Clerk', () => {
 
 describe('what Clerk refuses', () => {
   it.each<[Reply, string, number]>([
-    [refusal(422, 'form_param_format_invalid', 'email_address'), 'invalid_input', 400],
-    [refusal(400, 'request_body_invalid'), 'invalid_input', 400],
-    [refusal(404, 'resource_not_found', 'role'), 'invalid_input', 400],
+    [refusal(422, 'form_param_format_invalid', 'name'), 'invalid_input', 400],
+    [refusal(422, 'form_param_format_invalid', 'email_address'), 'conflict', 409],
+    [refusal(400, 'request_body_invalid'), 'conflict', 409],
+    [refusal(404, 'resource_not_found', 'name'), 'invalid_input', 400],
     [refusal(404, 'resource_not_found'), 'not_found', 404],
     [refusal(404, 'organization_invitation_not_found'), 'not_found', 404],
     [refusal(400, 'already_a_member_in_organization'), 'conflict', 409],
@@ -212,9 +213,11 @@ describe('what Clerk refuses', () => {
     [refusal(409, 'whatever'), 'conflict', 409],
     [refusal(429, 'too_many_requests'), 'rate_limited', 429],
     [refusal(401, 'clerk_key_invalid'), 'unavailable', 503],
-    [refusal(403, 'authorization_invalid'), 'unavailable', 503],
-    [refusal(402, 'unsupported_subscription_plan_features'), 'unavailable', 503],
-    [refusal(404, 'constructor'), 'unavailable', 503],
+    [refusal(403, 'authorization_invalid'), 'conflict', 409],
+    [refusal(402, 'unsupported_subscription_plan_features'), 'conflict', 409],
+    [refusal(402, 'insufficient_seats'), 'conflict', 409],
+    [refusal(404, 'constructor'), 'conflict', 409],
+    [refusal(408, 'request_timeout'), 'unavailable', 503],
     [refusal(500, 'internal_clerk_error'), 'unavailable', 503],
     [{ status: 404, body: 'not here' }, 'unavailable', 503],
     [{ status: 400, body: {} }, 'unavailable', 503],
@@ -233,7 +236,7 @@ describe('what Clerk refuses', () => {
     expect(stub.received).toHaveLength(1);
   });
 
-  it('names our fields, and none where the parameter is not one of ours', async () => {
+  it('names the fields that the client sent, and no others', async () => {
     const parameters = ['email_address', 'name', 'slug', 'role', 'inviter_user_id', 'constructor'];
     const errors = parameters.map((name) => ({ code: 'form_param_invalid', meta: { param_name: name } }));
     stub.replies = [
@@ -241,7 +244,7 @@ describe('what Clerk refuses', () => {
     ];
     const problem = await problemOf(create());
     const pointers = problem.errors?.map(({ pointer }) => pointer);
-    expect(pointers).toEqual(['/email', '/name', '/slug', '/role', '', '', '', '']);
+    expect(pointers).toEqual(['/name']);
   });
 });
 
@@ -264,6 +267,8 @@ describe('a call that fails', () => {
   it('is not made again when that would take too long, or Clerk does not say when', async () => {
     stub.replies = [{ ...refusal(429, 'too_many_requests'), headers: { 'retry-after': '30' } }];
     expect((await problemOf(read())).headers['retry-after']).toBe('30');
+    calls = new ClerkCalls(em, new ClerkBreaker(), settings);
+    sessions = new ClerkSessions(calls);
     stub.replies = [refusal(429, 'too_many_requests')];
     expect((await problemOf(read())).headers['retry-after']).toBe('10');
     expect(stub.received).toHaveLength(2);
@@ -340,6 +345,24 @@ describe('while Clerk is away', () => {
     stub.replies = [refusal(status, 'resource_not_found')];
     for (let i = 0; i < 6; i++) await problemOf(create());
     expect(stub.received).toHaveLength(6);
+  });
+
+  it.each([
+    ['413 in plain text', { status: 413, headers: { 'content-type': 'text/plain' }, body: 'too large' }],
+    ['403 in HTML', { status: 403, headers: { 'content-type': 'text/html' }, body: '<h1>no</h1>' }],
+    ['400 without a body', { status: 400, body: '' }],
+    ['an answer that cannot be read', { body: { id: 7 } }],
+    ['an answer that is no JSON', { body: '<h1>hello</h1>' }],
+  ])('%s is no sign of it, whatever it says of the call', async (_, reply) => {
+    stub.replies = [reply];
+    for (let i = 0; i < 6; i++) expect((await problemOf(create())).code).toBe('unavailable');
+    expect(stub.received).toHaveLength(6);
+  });
+
+  it.each([408, 500, 503])('%i is a sign of it', async (status) => {
+    stub.replies = [{ status, body: '' }];
+    for (let i = 0; i < 6; i++) await problemOf(create());
+    expect(stub.received).toHaveLength(3);
   });
 
   it('failures in between are forgotten', async () => {

@@ -128,6 +128,15 @@ describe('while Clerk is away', () => {
     },
   );
 
+  it('is what another’s 404 means: the row is made of the token', async () => {
+    const own = await startApp(clerk);
+    clerk.behaviour = 'misleads';
+    const { id: sub } = clerk.aUser();
+    const { status, body } = await own.as(clerk.aToken({ sub }), '/v1/me');
+    expect([status, (body.user as { clerkId: string }).clerkId]).toEqual([200, sub]);
+    expect(await own.database.query('select clerk_id from users where clerk_id = $1', [sub])).toHaveLength(1);
+  });
+
   it('is not asked for ten seconds after some failures, so that first requests do not wait', async () => {
     const own = await startApp(clerk);
     clerk.behaviour = 'hangs';

@@ -295,6 +295,16 @@ describe('who may not call any more may not with a key', () => {
   });
 });
 
+describe('an answer that is not Clerk’s', () => {
+  it('refuses no key: another’s 404 is no word on it', async () => {
+    const { secret } = clerk.anApiKey();
+    clerk.behaviour = 'misleads';
+    expect(await seen(app, secret)).toEqual(AWAY);
+    clerk.behaviour = 'answers';
+    expect(await seen(app, secret)).toEqual(OK);
+  });
+});
+
 describe('Clerk is asked', () => {
   it('never for what the route does not take', async () => {
     const before = clerk.calls.length;

@@ -35,5 +35,5 @@ export class ClerkApiKeys {
 
 /** Clerk publishes the status, and no code. */
 function isAbsent({ code, cause }: Problem): boolean {
-  return code === 'not_found' || (cause instanceof ClerkRefusal && cause.isOfTheCall && cause.status === 404);
+  return code === 'not_found' || (cause instanceof ClerkRefusal && cause.isFinal && cause.status === 404);
 }

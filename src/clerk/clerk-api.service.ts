@@ -1,92 +1,88 @@
-import type { ClerkClient } from '@clerk/backend';
-import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { bulkhead, type IPolicy, TimeoutStrategy, timeout, wrap } from 'cockatiel';
+import { z } from 'zod';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { ClerkBreaker } from './clerk-breaker.service.ts';
-import { refuseInTransaction } from './clerk-http.ts';
-import { clerkSdk } from './clerk-sdk.ts';
+import { Problem } from '../http/index.ts';
+import { ClerkCalls } from './clerk-calls.service.ts';
+import { ClerkHttp, clerkPath, refuseInTransaction } from './clerk-http.ts';
+import { ClerkRefusal } from './clerk-refusal.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
 import { ClerkId } from './clerk-values.schema.ts';
 import type { JsonWebKey } from './json-web-key.ts';
+import { isUnreadable, outageReason } from './outage.ts';
 
 const TIMEOUT_MS = 2000;
-/** Calls at one time; what comes beyond is not queued. */
-const MAX_CALLS = 20;
+
+const KeySet = z.looseObject({ keys: z.array(z.custom<JsonWebKey>((key) => typeof key === 'object' && key !== null)) });
+const Identified = z.looseObject({ id: ClerkId });
 
 /**
- * Clerk's Backend API. Every call has a time-out, and none is made while a transaction is open: it would hold rows and a
- * connection for as long as Clerk takes.
+ * What Clerk's Backend API says of a user, of its keys and of itself. Every call has a time-out, and none is made while a
+ * transaction is open: it would hold rows and a connection for as long as Clerk takes.
  */
 @Injectable()
 export class ClerkApi {
   readonly #logger = new Logger(ClerkApi.name);
-  readonly #client: ClerkClient;
-  readonly #timeout = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
-  readonly #calls: IPolicy;
+  readonly #http: ClerkHttp;
 
   constructor(
     private readonly em: EntityManager,
-    breaker: ClerkBreaker,
+    private readonly calls: ClerkCalls,
     @Inject(SETTINGS) settings: Settings,
   ) {
-    this.#client = clerkSdk(settings);
-    this.#calls = wrap(bulkhead(MAX_CALLS), breaker.policy, this.#timeout);
+    this.#http = new ClerkHttp(settings);
   }
 
   /**
-   * The user, `absent` when Clerk says that there is none of that id, or `away` when it did not answer in time, is over its
-   * limit, or failed so often that no call is made for a while.
+   * The user, to complete a profile: `absent` when Clerk itself says that there is none of that id, `away` when it gives no
+   * answer that counts, or too many profiles were read.
    */
   async findUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
     refuseInTransaction(this.em);
     try {
-      return await this.#calls.execute(() => this.#getUser(id));
+      return await this.calls.send(ClerkUser, { path: clerkPath`/users/${id}`, purpose: 'profile' });
     } catch (error) {
-      this.#logger.debug(`no answer for a user: ${reasonOf(error)}`);
+      if (isAbsent(error)) return 'absent';
+      this.#logger.debug(`no answer for a user: ${(error as Error).message}`);
       return 'away';
     }
   }
 
+  /** The user, for a request of theirs. Throws the Problems of ClerkCalls; `not_found` as above. */
+  async getUser(id: string, until: number): Promise<ClerkUser> {
+    return this.calls.send(ClerkUser, { path: clerkPath`/users/${id}` }, until);
+  }
+
   /** The public keys that sign session tokens (RFC 7517). Throws when Clerk gives none. */
   async keys(): Promise<JsonWebKey[]> {
-    refuseInTransaction(this.em);
-    try {
-      const { keys } = await this.#timeout.execute(() => this.#client.jwks.getJwks());
-      if (Array.isArray(keys)) return keys;
-    } catch (error) {
-      throw new Error(reasonOf(error), { cause: error });
-    }
-    throw new Error('Clerk sent something else than a key set');
+    return (await this.#read(KeySet, '/jwks')).keys;
   }
 
   /** The id of the instance that the secret key belongs to. Throws when Clerk does not say. */
   async instanceId(): Promise<string> {
-    refuseInTransaction(this.em);
-    try {
-      const { id } = await this.#timeout.execute(() => this.#client.instance.get());
-      return ClerkId.parse(id);
-    } catch (error) {
-      throw new Error(reasonOf(error), { cause: error });
-    }
+    return (await this.#read(Identified, '/instance')).id;
   }
 
-  /** That there is no such user, or that we asked too much, says nothing against Clerk; whatever else it refuses does. */
-  async #getUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
+  /** Throws an error that tells an operator what is wrong, and holds no secret. */
+  async #read<Output>(schema: z.ZodType<Output>, path: string): Promise<Output> {
+    refuseInTransaction(this.em);
     try {
-      const { raw } = await this.#client.users.getUser(id);
-      return ClerkUser.parse(raw);
+      return schema.parse(await this.#http.send({ path }, AbortSignal.timeout(TIMEOUT_MS)));
     } catch (error) {
-      if (isClerkAPIResponseError(error) && error.status === 404) return 'absent';
-      if (isClerkAPIResponseError(error) && error.status === 429) return 'away';
-      throw error;
+      throw new Error(`${this.#http.host}${reasonOf(error)}`, { cause: error });
     }
   }
 }
 
-/** The SDK's errors say little in their message; the status and Clerk's code do. Neither holds a secret. */
+/** A 404 of something else says nothing about the user. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Problem && error.cause instanceof ClerkRefusal && error.cause.isAbsence;
+}
+
 function reasonOf(error: unknown): string {
-  if (!isClerkAPIResponseError(error)) return (error as Error).message;
-  return `Clerk answered ${error.status ?? 'nothing'} (${error.errors[0]?.code ?? 'no code'})`;
+  if (error instanceof ClerkRefusal && error.code) return `: ${error.message}`;
+  if (error instanceof ClerkRefusal && error.status < 500)
+    return ` answers ${error.status} and not as Clerk's API does: check CLERK_API_URL`;
+  if (isUnreadable(error)) return " does not answer as Clerk's API does: check CLERK_API_URL";
+  return ` does not answer: ${outageReason(error)}`;
 }

@@ -11,14 +11,19 @@ export interface ClerkCall {
   /** Below /v1, with its query. */
   path: string;
   body?: object;
+  /** What the call is for: a request of somebody's, unless it says otherwise. */
+  purpose?: 'profile';
 }
 
 /** One call to Clerk's Backend API with the secret key. Not through the SDK, whose calls cannot be ended. */
 export class ClerkHttp {
+  /** Names the other end to an operator. */
+  readonly host: string;
   readonly #url: string;
   readonly #headers: Record<string, string>;
 
   constructor({ clerk }: Settings) {
+    this.host = new URL(clerk.apiUrl).host;
     this.#url = `${clerk.apiUrl}/v1`;
     this.#headers = { authorization: `Bearer ${clerk.secretKey}`, 'clerk-api-version': VERSION };
   }

@@ -9,6 +9,7 @@ import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { refuseInTransaction } from './clerk-http.ts';
 import { ClerkMachineToken } from './clerk-machine-token.schema.ts';
 import { clerkSdk } from './clerk-sdk.ts';
+import { isOutage } from './outage.ts';
 import { LIMIT_WINDOW_MS } from './pace.ts';
 
 const TIMEOUT_MS = 2000;
@@ -20,6 +21,8 @@ const MAX_WAITING = 200;
 const MAX_BUSY_MS = 120_000;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
+/** What it says of our own key, with one of those. */
+const OUR_KEY = ['clerk_key_invalid', 'authentication_invalid', 'authorization_header_format_invalid'];
 
 /**
  * `unknown`: it is nobody's. `away`: no answer in time, a failure, or none for a while. `unclear`: an answer that says nothing
@@ -34,7 +37,10 @@ type Kind = 'api_key' | 'm2m_token' | 'oauth_token';
 export class ClerkMachineTokens {
   readonly #logger = new Logger(ClerkMachineTokens.name);
   readonly #client: ClerkClient;
-  readonly #calls: IPolicy;
+  readonly #patience: IPolicy;
+  readonly #timeout = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
+  // a breaker of its own: while it is open good verdicts serve for longer, which nothing but an outage of this may cause
+  readonly #breaker = new ClerkBreaker();
   readonly #count: (outcome: string) => void;
   #busyUntil = Number.NEGATIVE_INFINITY;
 
@@ -48,10 +54,7 @@ export class ClerkMachineTokens {
       'Questions to Clerk about tokens of machines; each is paid for',
     );
     this.#client = clerkSdk(settings);
-    // a breaker of its own: while it is open good verdicts serve for longer, which nothing but an outage of this may cause
-    const { policy } = new ClerkBreaker();
-    const within = (ms: number) => timeout(ms, TimeoutStrategy.Aggressive);
-    this.#calls = wrap(within(PATIENCE_MS), bulkhead(MAX_CALLS, MAX_WAITING), policy, within(TIMEOUT_MS));
+    this.#patience = wrap(timeout(PATIENCE_MS, TimeoutStrategy.Aggressive), bulkhead(MAX_CALLS, MAX_WAITING));
   }
 
   /** Nobody is asked while Clerk has said that we ask too much. */
@@ -59,8 +62,9 @@ export class ClerkMachineTokens {
     refuseInTransaction(this.em);
     const busyMs = this.#busyUntil - performance.now();
     if (busyMs > 0) return { busyMs };
+    const ask = () => this.#timeout.execute(() => this.#ask(kind, secret));
     try {
-      return await this.#calls.execute(() => this.#ask(kind, secret));
+      return await this.#patience.execute(() => this.#breaker.execute(ask));
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
@@ -85,10 +89,12 @@ export class ClerkMachineTokens {
       const { success, data } = ClerkMachineToken.safeParse(await this.#read(kind, secret));
       return success ? { token: data } : this.#unclear('something else than a token');
     } catch (error) {
-      if (!isClerkAPIResponseError(error) || isOutage(error.status)) throw error;
+      if (!isClerkAPIResponseError(error) || isOutage(error)) throw error;
       if (error.status === 429) return this.#busy(error.retryAfter);
-      if (UNKNOWN.includes(error.status)) return 'unknown';
-      return this.#unclear(`${error.status} (${error.errors[0]?.code ?? 'no code'})`);
+      const code = error.errors[0]?.code;
+      // what has no code is another's answer, as of a proxy on the way: it would refuse every key there is
+      if (UNKNOWN.includes(error.status) && code && !OUR_KEY.includes(code)) return 'unknown';
+      return this.#unclear(`${error.status} (${code ?? 'no code'})`);
     }
   }
 
@@ -116,9 +122,4 @@ export class ClerkMachineTokens {
         throw new Error('There is no such kind of token');
     }
   }
-}
-
-/** The SDK gives no status where nobody answered. */
-function isOutage(status: number | undefined): boolean {
-  return status === undefined || status === 408 || status >= 500;
 }

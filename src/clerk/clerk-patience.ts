@@ -51,7 +51,7 @@ export class ClerkPatience {
     try {
       return await this.get(schema, path, signal);
     } catch (error) {
-      if (error instanceof ClerkRefusal && error.status === 404 && error.code === 'resource_not_found') return 'absent';
+      if (error instanceof ClerkRefusal && error.isAbsence) return 'absent';
       throw error;
     }
   }

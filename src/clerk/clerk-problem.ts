@@ -1,5 +1,6 @@
 import { BrokenCircuitError, BulkheadRejectedError } from 'cockatiel';
 import { type InputError, Problem, rateLimited } from '../http/index.ts';
+import type { ClerkCall } from './clerk-http.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 import { LIMIT_WINDOW_MS } from './pace.ts';
 
@@ -25,6 +26,12 @@ const CONFLICTS = new Map([
   ['organization_membership_enterprise_connection_cannot_remove', 'The membership is managed by a directory.'],
 ]);
 
+/** Of what has no sentence of its own. */
+const STATUS_DETAILS = new Map([
+  [402, 'The plan at Clerk does not include this.'],
+  [403, 'Clerk does not allow this.'],
+]);
+
 /** Clerk's parameters as our routes name them. */
 const POINTERS = new Map([
   ['name', '/name'],
@@ -34,12 +41,13 @@ const POINTERS = new Map([
 ]);
 
 /** What a client is told when a call to Clerk failed; never in Clerk's words, which may repeat the input. */
-export function problemOf(error: unknown): Problem {
+export function problemOf(error: unknown, { body }: Pick<ClerkCall, 'body'> = {}): Problem {
   if (error instanceof Problem) return error;
   if (!(error instanceof ClerkRefusal)) return new Problem('unavailable', { cause: error });
   if (error.status === 429) return rateLimited(error.retryAfterMs || LIMIT_WINDOW_MS, error);
-  if (!error.isOfTheCall) return new Problem('unavailable', { cause: error });
-  return refused(error);
+  // Clerk's word on our own key, and the answer of something else, say nothing about the request
+  if (!error.isFinal || error.status === 401) return new Problem('unavailable', { cause: error });
+  return refused(error, body);
 }
 
 /** Clerk was not asked. */
@@ -52,22 +60,27 @@ export function hadNoEffect({ code, cause }: Problem): boolean {
   return [NotAsked, BrokenCircuitError, BulkheadRejectedError].some((reason) => cause instanceof reason);
 }
 
-function refused(cause: ClerkRefusal): Problem {
+/** Clerk will say the same next time, so never `unavailable`: a client that obeys Retry-After would repeat it for ever. */
+function refused(cause: ClerkRefusal, sent: object | undefined): Problem {
   const { status, code = '' } = cause;
   const detail = CONFLICTS.get(code);
   if (detail) return new Problem('conflict', { detail, cause });
-  if (status === 409) return new Problem('conflict', { cause });
-  const errors = errorsOf(cause);
   // of a role that does not exist Clerk says "not found", too
-  const isOfInput = status === 400 || status === 422 || (status === 404 && errors.some(({ pointer }) => pointer));
-  if (isOfInput) return new Problem('invalid_input', { errors, cause });
+  const errors = [400, 404, 422].includes(status) ? errorsOf(cause, sent) : [];
+  if (errors.length > 0) return new Problem('invalid_input', { errors, cause });
   if (status === 404 && NOT_FOUND.has(code)) return new Problem('not_found', { cause });
-  return new Problem('unavailable', { cause });
+  if (status === 409) return new Problem('conflict', { cause });
+  return new Problem('conflict', {
+    detail: STATUS_DETAILS.get(status) ?? 'Clerk does not accept this request.',
+    cause,
+  });
 }
 
-function errorsOf({ reasons }: ClerkRefusal): InputError[] {
-  return reasons.slice(0, MAX_ERRORS).map(({ parameter = '' }) => ({
-    pointer: POINTERS.get(parameter) ?? '',
-    detail: 'Not accepted by Clerk',
-  }));
+/** Only about fields that the client sent: of others it can mend nothing. */
+function errorsOf({ reasons }: ClerkRefusal, sent: object = {}): InputError[] {
+  return reasons.slice(0, MAX_ERRORS).flatMap(({ parameter = '' }) => {
+    const isSent = Object.entries(sent).some(([name, value]) => name === parameter && value !== undefined);
+    const pointer = isSent ? POINTERS.get(parameter) : undefined;
+    return pointer ? [{ pointer, detail: 'Not accepted by Clerk' }] : [];
+  });
 }

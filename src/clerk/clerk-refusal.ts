@@ -61,6 +61,11 @@ export class ClerkRefusal extends Error {
     return this.isOfTheCall && !this.isPassing;
   }
 
+  /** Clerk itself says that there is no such object; a 404 of anything else does not. */
+  get isAbsence(): boolean {
+    return this.status === 404 && this.code === 'resource_not_found';
+  }
+
   /** Clerk itself said it, of this call: it is there. */
   get isOfTheCall(): boolean {
     return this.code !== undefined && this.status >= 400 && this.status < 500;

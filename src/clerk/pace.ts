@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-interface Limit {
+export interface Limit {
   calls: number;
   inMs: number;
 }
@@ -11,8 +11,11 @@ const AT_ONCE = 0.2;
 /** Clerk's limits count in windows of this length. */
 export const LIMIT_WINDOW_MS = 10_000;
 
-/** Of requests one half, the other of who reads everything. */
+/**
+ * The shares of Clerk's limit: half for requests, a fifth for the profiles of new users. Whoever reads everything takes a half, in a process of its own.
+ */
 export const halfOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.5);
+export const fifthOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.2);
 export const tenthOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.1);
 
 /** Of Clerk's limit for a key: that is 1000 calls in a window for a production instance, 100 for others. */
@@ -33,23 +36,34 @@ export class Pace {
 
   /** Resolves when it is the caller's turn; rejects when the signal is aborted before. */
   async turn(signal?: AbortSignal): Promise<void> {
-    const waitMs = this.#waitMs();
-    this.#take();
+    const waitMs = this.waitMs;
+    this.take();
     if (waitMs > 0) await sleep(waitMs, undefined, { signal });
   }
 
   /** 0 when it is the caller's turn; else how long until there is one, which is not kept for it. */
   takeOrWait(): number {
-    const waitMs = this.#waitMs();
-    if (waitMs === 0) this.#take();
+    const { waitMs } = this;
+    if (waitMs === 0) this.take();
     return waitMs;
   }
 
-  #waitMs(): number {
+  /** How long until the next call may be made. */
+  get waitMs(): number {
     return Math.max(this.#next - performance.now(), 0);
   }
 
-  #take(): void {
-    this.#next = Math.max(this.#next, performance.now() - this.#headStartMs) + this.#intervalMs;
+  /** How many calls may be made now. */
+  get left(): number {
+    const places = (performance.now() - this.#earliest) / this.#intervalMs + 1;
+    return Math.max(Math.floor(places), 0);
+  }
+
+  take(): void {
+    this.#next = this.#earliest + this.#intervalMs;
+  }
+
+  get #earliest(): number {
+    return Math.max(this.#next, performance.now() - this.#headStartMs);
   }
 }

@@ -8,7 +8,7 @@ export { endClient } from './end-client.ts';
 export { Followed } from './followed.ts';
 export { Pruning } from './pruning.service.ts';
 export { safeMessage, withoutRowValues } from './row-values.ts';
-export { asTenant, asUser, enterScope, type Scope, scopeOf } from './scope.ts';
+export { asTenant, asUser, enterScope, requestScope, type Scope, scopeOf } from './scope.ts';
 export { OwnerScoped, PersonalTenantScoped, TenantScoped } from './scoped.entity.ts';
 export { SingleFlight } from './single-flight.ts';
 export { mergeRow, type Row, rowOf } from './snapshot.ts';

@@ -1,4 +1,4 @@
-import { TransactionContext } from '@mikro-orm/core';
+import { RequestContext, TransactionContext } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { transaction } from './transaction.ts';
 
@@ -32,6 +32,12 @@ export function enterScope(em: EntityManager, scope: Scope): void {
 /** The scope of an EntityManager, of nobody where none was entered. */
 export function scopeOf(em: EntityManager): Scope {
   return (em.getFilterParams<Partial<Scope>>(SCOPE) as Scope | undefined) ?? NOBODY;
+}
+
+/** The scope of the request that this is part of; of nobody outside of requests. */
+export function requestScope(): Scope {
+  const em = RequestContext.getEntityManager() as EntityManager | undefined;
+  return em ? scopeOf(em) : NOBODY;
 }
 
 /**

@@ -74,7 +74,7 @@ export class TenantChangesService {
 
   async #create(user: User, { name, slug }: NewTenant, until: number): Promise<TenantSnapshot> {
     if (performance.now() + CREATION_MS > until) throw new Problem('unavailable');
-    await this.#requireCreator(user);
+    await this.#requireCreator(user, until);
     const answer = await this.clerk.create({ name, slug, createdBy: user.clerkId }, until);
     await transaction(this.em.fork(), async (em) => {
       await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
@@ -86,14 +86,21 @@ export class TenantChangesService {
   }
 
   /** What Clerk's own pages would check; its Backend API does not. */
-  async #requireCreator({ clerkId }: User): Promise<void> {
-    const user = await this.api.findUser(clerkId);
-    if (user === 'away') throw new Problem('unavailable');
-    if (user === 'absent') throw new Problem('token_revoked');
+  async #requireCreator({ clerkId }: User, until: number): Promise<void> {
+    const user = await this.#userAtClerk(clerkId, until);
     const limit = user.create_organizations_limit || Number.POSITIVE_INFINITY;
     const made = await this.em.fork().count(Tenant, { createdBy: clerkId, deletedAt: null });
     if (user.create_organization_enabled === false || made >= limit)
       throw new Problem('permission_required', { detail: 'You may not create another tenant.' });
+  }
+
+  async #userAtClerk(clerkId: string, until: number) {
+    try {
+      return await this.api.getUser(clerkId, until);
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'not_found') throw new Problem('token_revoked', { cause: error });
+      throw error;
+    }
   }
 
   async #requireAdmin(tenant: Tenant, admin: User): Promise<void> {
