@@ -13,6 +13,10 @@ const MAX_PAGES = 20;
 /** One that is malformed is left out: it is no reason to lose the rest. */
 const Plans = z.looseObject({ data: z.array(ClerkPlan.nullable().catch(null)) });
 
+/** Billing is off at Clerk, or there is no subscription. Clerk publishes no list of these codes. */
+const WITHOUT_BILLING =
+  /^(billing|commerce)_(is_)?(not_enabled|disabled|not_available)$|^subscription_not_found$|_subscription_not_found$/;
+
 /**
  * Clerk Billing in the Backend API (https://clerk.com/docs/reference/backend-api/tag/billing), which Clerk calls experimental:
  * read leniently. Throws the Problems of ClerkCalls.
@@ -41,7 +45,7 @@ export class ClerkBilling {
     return { plans, isWhole: isLast && plans.length === read.length };
   }
 
-  /** Null: Clerk has none, or Billing is off. */
+  /** Null: Clerk itself says that it has none, or that Billing is off. */
   async subscriptionOf({ kind, clerkId }: { kind: 'tenant' | 'user'; clerkId: string }) {
     const path =
       kind === 'tenant'
@@ -50,9 +54,7 @@ export class ClerkBilling {
     try {
       return await this.calls.send(WholeClerkSubscription, { path });
     } catch (error) {
-      // by Clerk's own word: a 404 of something on the way would end what is paid for
-      const { cause } = error as Problem;
-      if (cause instanceof ClerkRefusal && cause.isFinal && cause.status === 404) return null;
+      if (isWithoutBilling(error)) return null;
       throw error;
     }
   }
@@ -78,4 +80,14 @@ export class ClerkBilling {
       throw error;
     }
   }
+}
+
+/**
+ * By Clerk's own word alone, and where its code says so: a 404 of something on the way, or a 403 about our key or our plan at
+ * Clerk, would end what is paid for.
+ */
+function isWithoutBilling(error: unknown): boolean {
+  const { cause } = error as Problem;
+  if (!(cause instanceof ClerkRefusal && cause.isFinal)) return false;
+  return cause.status === 404 || (cause.status === 403 && WITHOUT_BILLING.test(cause.code ?? ''));
 }
