@@ -355,6 +355,20 @@ describe('a call that something before Clerk refuses', () => {
   });
 });
 
+describe('a user whom Clerk describes in another form', () => {
+  it('is the trouble of that user: four of them leave Clerk to the others', async () => {
+    const { app, proxy } = await anApp();
+    const theirs = anAdmin(clerk);
+    await meet(app, theirs.token());
+    const { id } = clerk.directory.sessions.start(theirs.user.id);
+    proxy.meddle = (exchange) => {
+      if (exchange.path.startsWith('/v1/users/')) exchange.body = { ...(exchange.body as object), id: 7 };
+    };
+    for (let i = 0; i < 4; i++) expect((await app.as(clerk.aToken(), '/v1/me')).status).toBe(200);
+    expect((await app.as(theirs.token(), `${SESSIONS}/${id}`, { method: 'DELETE' })).status).toBe(204);
+  });
+});
+
 describe('a tenant that Clerk has enough of for a while', () => {
   it('keeps no other from it: it alone is told to come later', async () => {
     const { app, proxy } = await anApp();
