@@ -263,6 +263,20 @@ describe('who may make a tenant', () => {
     expect(proxy.count('POST', '/v1/organizations')).toBe(creations + 1);
   });
 
+  it.each([{ create_organization_enabled: false }, { create_organizations_limit: 1 }])(
+    'is not asked of Clerk again for a user who was just refused (%j)',
+    async (facts) => {
+      const user = clerk.aUser(facts);
+      await meet(app, alone(user)());
+      const make = () => ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' });
+      if ('create_organizations_limit' in facts) expect((await make()).status).toBe(201);
+      expect((await make()).status).toBe(403);
+      const asked = proxy.count('GET', `/v1/users/${user.id}`);
+      for (let i = 0; i < 3; i++) expect((await make()).status).toBe(403);
+      expect(proxy.count('GET', `/v1/users/${user.id}`)).toBe(asked);
+    },
+  );
+
   it('is anybody where Clerk sets no limit', async () => {
     const user = clerk.aUser({ create_organizations_limit: 0 } as object);
     expect((await ask(app, alone(user), 'POST', '/v1/tenants', { name: 'x' })).status).toBe(201);

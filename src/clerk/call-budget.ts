@@ -13,8 +13,8 @@ const USER_LIMIT = { calls: 2 * USER_AT_ONCE, inMs: 60_000 };
 /** Calls under way of one user. */
 const USER_PLACES = 20;
 const MAX_USERS = 10_000;
-/** What a user waits who has to leave places to others. */
-const YIELD_MS = 1000;
+/** After so long somebody may have their turn who has to leave places to others. */
+export const YIELD_MS = 50;
 
 /** What one user may ask of Clerk, whichever routes cause it. */
 export class UserBudget {

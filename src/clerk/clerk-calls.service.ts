@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { requestScope } from '../database/index.ts';
 import { Problem, rateLimited } from '../http/index.ts';
-import { CallBudget, type UserBudget } from './call-budget.ts';
+import { CallBudget, type UserBudget, YIELD_MS } from './call-budget.ts';
 import { ClerkBreaker } from './clerk-breaker.service.ts';
 import { type ClerkCall, ClerkHttp, refuseInTransaction } from './clerk-http.ts';
 import { NotAsked, problemOf } from './clerk-problem.ts';
@@ -18,6 +18,8 @@ const BUDGET_MS = 8000;
 /** How often a call is made again that Clerk was too busy for. */
 const MAX_BUSY = 2;
 const PAUSE_MS = 200;
+/** How long a call waits for a place that others have taken. */
+const PATIENCE_MS = 3000;
 /** A timer may go off as much too early. */
 const TIMER_MS = 1;
 
@@ -81,14 +83,24 @@ export class ClerkCalls {
   }
 
   async #attempt(call: ClerkCall, until: number, budget: CallBudget, user: UserBudget): Promise<unknown> {
-    const waitMs = budget.takeOrWait(user);
-    if (waitMs > 0) throw rateLimited(waitMs);
+    await this.#place(call, until, budget, user);
     try {
       return await this.breaker.execute(() => this.#send(call, until));
     } catch (error) {
       // Clerk also limits writes to single objects: one tenant would stop the calls of all
       if (isTooMany(error)) budget.pause(error.retryAfterMs, (call.method ?? 'GET') === 'GET' ? undefined : user);
       throw error;
+    }
+  }
+
+  /** Who has asked for little gets the next place: so a moment is enough. New users must not wait for their profile. */
+  async #place({ purpose }: ClerkCall, until: number, budget: CallBudget, user: UserBudget): Promise<void> {
+    const patience = purpose === 'profile' ? 0 : Math.min(performance.now() + PATIENCE_MS, until - TIMEOUT_MS);
+    for (;;) {
+      const waitMs = budget.takeOrWait(user);
+      if (waitMs === 0) return;
+      if (waitMs > YIELD_MS || performance.now() + waitMs > patience) throw rateLimited(waitMs);
+      await sleep(waitMs + TIMER_MS);
     }
   }
 

@@ -1,6 +1,7 @@
 import { EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { ClerkApi, ClerkOrganizations, clerkDeadline } from '../clerk/index.ts';
+import { LRUCache } from 'lru-cache';
+import { ClerkApi, ClerkOrganizations, type ClerkUser, clerkDeadline } from '../clerk/index.ts';
 import { asTenant, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import type { User } from '../users/index.ts';
@@ -15,11 +16,16 @@ import { TenantsService } from './tenants.service.ts';
 
 /** What a creation needs for its two calls to Clerk. */
 const CREATION_MS = 4000;
+const MAX_REFUSED = 10_000;
+/** As long a user who may make more again is still refused. */
+const REFUSED_MS = 60_000;
 
 /** Makes, changes and deletes tenants: at Clerk, whose answer is mirrored. */
 @Injectable()
 export class TenantChangesService {
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** How many tenants those may make who were refused another: to repeat the request costs no call. */
+  readonly #refused = new LRUCache<string, number>({ max: MAX_REFUSED, ttl: REFUSED_MS });
 
   constructor(
     private readonly em: EntityManager,
@@ -87,11 +93,14 @@ export class TenantChangesService {
 
   /** What Clerk's own pages would check; its Backend API does not. */
   async #requireCreator({ clerkId }: User, until: number): Promise<void> {
-    const user = await this.#userAtClerk(clerkId, until);
-    const limit = user.create_organizations_limit || Number.POSITIVE_INFINITY;
     const made = await this.em.fork().count(Tenant, { createdBy: clerkId, deletedAt: null });
-    if (user.create_organization_enabled === false || made >= limit)
-      throw new Problem('permission_required', { detail: 'You may not create another tenant.' });
+    const limit = this.#refused.get(clerkId);
+    if (limit === undefined || made < limit) {
+      const allowed = limitOf(await this.#userAtClerk(clerkId, until));
+      if (made < allowed) return;
+      this.#refused.set(clerkId, allowed);
+    }
+    throw new Problem('permission_required', { detail: 'You may not create another tenant.' });
   }
 
   async #userAtClerk(clerkId: string, until: number) {
@@ -119,4 +128,9 @@ export class TenantChangesService {
       if (!(error instanceof Problem && error.code === 'not_found')) throw error;
     }
   }
+}
+
+/** How many tenants Clerk lets the user make; 0 is Clerk's word for no limit. */
+function limitOf({ create_organization_enabled: isEnabled, create_organizations_limit: limit }: ClerkUser): number {
+  return isEnabled === false ? 0 : limit || Number.POSITIVE_INFINITY;
 }
