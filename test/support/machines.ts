@@ -91,9 +91,6 @@ export function startWithMachines(
   });
 }
 
-/** Production shows no figures without it. */
-export const METRICS_TOKEN = 'a-token-for-metrics';
-
 /** What machines get that are accepted, and what others get. */
 export const OK = [200, undefined];
 export const REVOKED = [401, 'token_revoked'];
