@@ -83,7 +83,9 @@ describe('who may call', () => {
       description: 'Takes a session token. Asks of a session: an organization.',
     });
     expect(operation('delete', '/v1/tenant')).toMatchObject({
-      description: 'Takes a session token. Asks of a session: the role `org:admin`.',
+      description:
+        'Takes a session token. Asks of a session: the role `org:admin`; a fresh verification (`"strict"`); ' +
+        'nobody who acts as somebody else.',
     });
     expect(operation('get', '/v1/me')).toMatchObject({ description: 'Takes a session token.' });
   });
