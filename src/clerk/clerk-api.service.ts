@@ -40,7 +40,9 @@ export class ClerkApi {
   async findUser(id: string): Promise<ClerkUser | 'absent' | 'away'> {
     refuseInTransaction(this.em);
     try {
-      return await this.calls.send(ClerkUser, { path: clerkPath`/users/${id}`, purpose: 'profile' });
+      const user = await this.calls.send(ClerkUser, { path: clerkPath`/users/${id}`, purpose: 'profile' });
+      // an answer of something else than Clerk: the row of another would be made, and this user refused for want of one
+      return user.id === id ? user : 'away';
     } catch (error) {
       if (isAbsent(error)) return 'absent';
       this.#logger.debug(`no answer for a user: ${(error as Error).message}`);

@@ -4,7 +4,6 @@ import { ClerkProxy } from './clerk-proxy.ts';
 import { anAdmin, meet } from './tenants.ts';
 
 const USERS = 8;
-const LOOPS = 20;
 const CLERK_MS = 10;
 const WINDOW_MS = 10_000;
 /** What Clerk allows a production instance in a window of 10 s. */
@@ -18,7 +17,7 @@ function mostInWindow(times: number[]): number {
 }
 
 /** Eight users ask in loops for what Clerk must be asked for; meanwhile others do what they must be able to. */
-export async function greed(loopMs: number, rounds: number) {
+export async function greed({ loopMs, rounds, loops: count }: { loopMs: number; rounds: number; loops: number }) {
   const clerk = await TestClerk.start();
   const proxy = await ClerkProxy.start(clerk.origin);
   proxy.meddle = () => pause(CLERK_MS);
@@ -34,7 +33,7 @@ export async function greed(loopMs: number, rounds: number) {
   const end = performance.now() + loopMs;
   let isDone = false;
   const loops = greedy.flatMap((token) =>
-    Array.from({ length: LOOPS }, async () => {
+    Array.from({ length: count }, async () => {
       while (performance.now() < end || !isDone) {
         await app.as(token(), '/v1/tenants', { method: 'POST', body: { name: 'x' } });
         await app.as(token(), '/v1/me/sessions');
