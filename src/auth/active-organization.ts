@@ -1,4 +1,5 @@
 import { __experimental_JWTPayloadToAuthObjectProperties as authPropertiesOf } from '@clerk/shared/jwtPayloadParser';
+import { fullRole } from '../clerk/index.ts';
 import { deepFreeze } from '../database/index.ts';
 import type { Claims } from './claims.ts';
 
@@ -33,12 +34,7 @@ function decode(claims: Claims): ActiveOrganization | null {
   return deepFreeze({
     clerkId: orgId,
     slug: orgSlug || null,
-    role: inFull(orgRole),
+    role: fullRole(orgRole),
     permissions: orgPermissions ?? [],
   });
-}
-
-/** As Clerk's check reads a role: with the prefix once, however often the token has it. */
-function inFull(role: string): string {
-  return role.replace(/^(org:)*/, 'org:');
 }

@@ -9,8 +9,11 @@ export const ClerkId = z.string().regex(/^[\w-]{1,200}$/, 'must be an id of Cler
 /** Milliseconds, or seconds in some events; whole. */
 export const ClerkTime = z.number().min(0).max(MAX_TIME_MS).transform(Math.trunc);
 
-/** In its full form: `org:admin`. */
-export const ClerkRole = z.string().regex(/^[\w:.-]{1,200}$/, 'must be a role of Clerk');
+/** Brought to its full form, `org:admin`: older instances and examples of Clerk write `admin`. */
+export const ClerkRole = z
+  .string()
+  .regex(/^[\w:.-]{1,200}$/, 'must be a role of Clerk')
+  .overwrite(fullRole);
 
 /** What may be missing counts as missing when it is malformed: it is no reason to lose the rest. */
 export const LenientText = z.string().nullish().catch(null);
@@ -18,3 +21,8 @@ export const LenientId = ClerkId.nullish().catch(null);
 export const LenientTime = ClerkTime.nullish().catch(null);
 export const LenientNumber = z.number().nullish().catch(null);
 export const LenientFlag = z.boolean().nullish().catch(null);
+
+/** As Clerk's check reads a role: with the prefix once, however often the text has it. */
+export function fullRole(role: string): string {
+  return role.replace(/^(org:)*/, 'org:');
+}

@@ -24,7 +24,7 @@ export type { ClerkPaymentAttempt, ClerkSubscription, ClerkSubscriptionItem } fr
 export { clerkTimeSql, dateOf, inMilliseconds, millisecondsOf } from './clerk-time.ts';
 export { ClerkUnreachable } from './clerk-unreachable.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
-export { ClerkId, ClerkRole, ClerkTime } from './clerk-values.schema.ts';
+export { ClerkId, ClerkRole, ClerkTime, fullRole } from './clerk-values.schema.ts';
 export { cutNested } from './cut-nested.ts';
 export { EventTenants } from './event-tenants.ts';
 export { FINDINGS, type Finding, type FindingKind, type Tally } from './findings.ts';
