@@ -1,4 +1,5 @@
 import { hasOrganizationClaims } from './organization-claims.ts';
+import { shown } from './refusal-facts.ts';
 import { type Refusal, refuse } from './verdict.ts';
 
 /** What Clerk's session token says (https://clerk.com/docs/guides/sessions/session-tokens); times in seconds. */
@@ -27,8 +28,11 @@ type Payload = Record<string, unknown>;
 
 /** The rules that a payload with a good signature must also meet; undefined: it meets them. */
 export function refusalOfClaims(payload: Payload, rules: ClaimRules, nowMs: number): Refusal | undefined {
-  if (!isOurs(payload, rules) || !hasIdentity(payload) || !isShortLived(payload, rules)) return refuse('token_invalid');
-  if (!hasOrganizationClaims(payload) || !hasActor(payload)) return refuse('token_invalid');
+  const refusal = refusalOfIssuer(payload, rules) ?? refusalOfParty(payload, rules);
+  if (refusal) return refusal;
+  if (!hasIdentity(payload)) return refuse('token_invalid', 'wrong_subject');
+  if (!isShortLived(payload, rules)) return refuse('token_invalid', 'wrong_lifetime');
+  if (!hasOrganizationClaims(payload) || !hasActor(payload)) return refuse('token_invalid', 'wrong_claims');
   return refusalOfTimes(payload, rules.clockSkewMs, nowMs) ?? refusalOfStatus(payload);
 }
 
@@ -37,10 +41,15 @@ export function isWithinTimes({ exp, nbf }: Claims, clockSkewMs: number, nowMs: 
   return nowMs < exp * 1000 && (nbf === undefined || nbf * 1000 <= nowMs + clockSkewMs);
 }
 
-function isOurs({ iss, azp }: Payload, { issuers, authorizedParties }: ClaimRules): boolean {
-  if (typeof iss !== 'string' || !issuers.includes(iss)) return false;
-  if (azp === undefined) return true;
-  return typeof azp === 'string' && (authorizedParties === undefined || authorizedParties.includes(azp));
+export function refusalOfIssuer({ iss }: Payload, { issuers }: Pick<ClaimRules, 'issuers'>): Refusal | undefined {
+  if (typeof iss === 'string' && issuers.includes(iss)) return undefined;
+  return refuse('token_invalid', 'wrong_issuer', { issuer: shown(iss) });
+}
+
+function refusalOfParty({ azp }: Payload, { authorizedParties }: ClaimRules): Refusal | undefined {
+  if (azp === undefined) return undefined;
+  if (typeof azp === 'string' && (authorizedParties === undefined || authorizedParties.includes(azp))) return undefined;
+  return refuse('token_invalid', 'wrong_azp', { origin: shown(azp) });
 }
 
 function hasIdentity({ sub, sid }: Payload): boolean {
@@ -71,13 +80,14 @@ export function hasTimes(payload: Payload): payload is Payload & { iat: number; 
 export function refusalOfTimes(payload: Payload, clockSkewMs: number, nowMs: number): Refusal | undefined {
   const { iat, exp, nbf } = payload as unknown as Claims;
   if (exp * 1000 <= nowMs - clockSkewMs) return refuse('token_expired');
-  if (Math.max(iat, nbf ?? 0) * 1000 > nowMs + clockSkewMs) return refuse('token_not_active', false);
+  if (Math.max(iat, nbf ?? 0) * 1000 > nowMs + clockSkewMs)
+    return refuse('token_not_active', undefined, { final: false });
   return undefined;
 }
 
 function refusalOfStatus({ sts }: Payload): Refusal | undefined {
   if (sts === undefined || sts === 'active') return undefined;
-  return refuse(sts === 'pending' ? 'session_pending' : 'token_invalid');
+  return sts === 'pending' ? refuse('session_pending') : refuse('token_invalid', 'wrong_claims');
 }
 
 function isTime(value: unknown): value is number {

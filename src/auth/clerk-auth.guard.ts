@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { Problem } from '../http/index.ts';
+import { type Caller, Problem } from '../http/index.ts';
 import { Access } from './access.service.ts';
 import { CallerEntitlements } from './caller-entitlements.service.ts';
 import { isSensitive, logAction } from './log-action.ts';
@@ -36,6 +36,7 @@ export class ClerkAuthGuard implements CanActivate {
     if (isOpen) return true;
     const request = context.switchToHttp().getRequest<Request>();
     const principal = await this.#callerOf(request, accepts);
+    request.caller = callerOf(principal);
     const refused = this.access.isRefused(principal);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
     request.principal = principal;
@@ -62,6 +63,10 @@ export class ClerkAuthGuard implements CanActivate {
     expectAccepted('session_token', accepts);
     return principalOf(await this.cookies.claimsOf(cookies));
   }
+}
+
+function callerOf({ clerkUserId, organization }: Principal): Caller {
+  return { user: clerkUserId ?? undefined, tenant: organization?.clerkId };
 }
 
 function expectAccepted(type: TokenType, accepts: readonly TokenType[]): void {

@@ -3,8 +3,9 @@ import { verifyMachineAuthToken } from '@clerk/backend/internal';
 import { Inject, Injectable } from '@nestjs/common';
 import { ClerkMachineToken } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
-import { hasActor, hasTimes, refusalOfTimes } from './claims.ts';
+import { hasActor, hasTimes, refusalOfIssuer, refusalOfTimes } from './claims.ts';
 import { headerOf, keyIdIn } from './jws.ts';
+import { idsIn } from './refusal-facts.ts';
 import { MAX_TOKEN_BYTES } from './token-form.ts';
 import { TokenSignatures } from './token-signatures.service.ts';
 import type { MachineTokenType } from './token-type.ts';
@@ -25,14 +26,15 @@ export class MachineJwts {
   /** Form, key, signature and claims, as of a session token; then what the SDK reads in it. */
   async verify(type: MachineTokenType, token: string): Promise<{ token: ClerkMachineToken } | Refusal> {
     const header = token.length <= MAX_TOKEN_BYTES ? headerOf(token) : undefined;
-    const kid = header && keyIdIn(header);
-    if (kid === undefined) return refuse('token_invalid');
+    if (!header) return refuse('token_invalid', 'malformed');
+    const kid = keyIdIn(header);
+    if (kid === undefined) return refuse('token_invalid', 'wrong_header');
     const signed = await this.signatures.verify(token, kid);
     if ('refused' in signed) return signed;
     const refusal = this.#refusalOf(signed.payload);
-    if (refusal) return refusal;
+    if (refusal) return { ...refusal, ...idsIn(signed.payload) };
     const read = await this.#read(type, token, signed.key);
-    return read ? { token: read } : refuse('token_invalid');
+    return read ? { token: read } : refuse('token_invalid', 'wrong_claims', idsIn(signed.payload));
   }
 
   /**
@@ -48,8 +50,9 @@ export class MachineJwts {
   }
 
   #refusalOf(payload: Record<string, unknown>): Refusal | undefined {
-    const isOurs = typeof payload.iss === 'string' && this.#rules.issuers.includes(payload.iss);
-    if (!isOurs || !hasTimes(payload) || !hasActor(payload)) return refuse('token_invalid');
+    const refusal = refusalOfIssuer(payload, this.#rules);
+    if (refusal) return refusal;
+    if (!hasTimes(payload) || !hasActor(payload)) return refuse('token_invalid', 'wrong_claims');
     return refusalOfTimes(payload, this.#rules.clockSkewMs, Date.now());
   }
 }

@@ -11,7 +11,7 @@ import { ProvenKeys } from './proven-keys.service.ts';
 import { Refusals } from './refusals.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
 import { isMachineSecret, type MachineTokenType, machineTypeOf } from './token-type.ts';
-import { type Refusal, refuse } from './verdict.ts';
+import { problemOf, type Refusal, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
 const MAX_KNOWN = 10_000;
@@ -66,7 +66,7 @@ export class MachineTokens {
   /** With the processes that share a Redis: one call to Clerk for all. */
   async #learnTogether(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
     const { token, key, address } = presented;
-    if (!isMachineSecret(token)) throw this.#refuse(presented, refuse('token_invalid'));
+    if (!isMachineSecret(token)) throw this.#refuse(presented, refuse('token_invalid', 'malformed'));
     const shared = await this.shared.find(key);
     if (shared && isFresh(shared)) return this.#remember(presented, shared);
     if (!shared && !this.proven.has(key)) this.newcomers.admitToClerk(address);
@@ -94,12 +94,12 @@ export class MachineTokens {
     return verdict;
   }
 
-  #refuse({ token, key, address }: Presented, { refused, final }: Refusal): Problem {
+  #refuse({ token, key, address }: Presented, refusal: Refusal): Problem {
     this.#memoryOf(token).delete(key);
     this.proven.delete(key);
-    if (final) this.#refusals.add(key, refused);
-    if (refused !== 'unavailable') this.newcomers.failed(address);
-    return new Problem(refused);
+    if (refusal.final) this.#refusals.add(key, refusal);
+    if (refusal.refused !== 'unavailable') this.newcomers.failed(address);
+    return problemOf(refusal);
   }
 
   #memoryOf(token: string): LRUCache<string, MachineVerdict> {

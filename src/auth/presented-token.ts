@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Request } from 'express';
-import { Problem } from '../http/index.ts';
+import { problemOf, refuse } from './verdict.ts';
 
 const COOKIE = '__session';
 const BEARER = /^bearer(?: |$)/i;
@@ -28,7 +28,7 @@ export function headerToken(request: Request): string | undefined {
   if (header === undefined) return undefined;
   const bearer = BEARER.test(header) ? header : credentialsOf(request).find((each) => BEARER.test(each));
   if (bearer === undefined && header !== '' && !header.includes(' ') && !SCHEME.test(header))
-    throw new Problem('token_invalid');
+    throw problemOf(refuse('token_invalid', 'malformed'));
   return bearer && tokenOf(bearer);
 }
 
@@ -39,7 +39,7 @@ function credentialsOf({ headersDistinct }: Request): string[] {
 
 function tokenOf(bearer: string): string {
   const [, token, ...rest] = bearer.split(/ +/);
-  if (!token || rest.length > 0) throw new Problem('token_invalid');
+  if (!token || rest.length > 0) throw problemOf(refuse('token_invalid', 'malformed'));
   return token;
 }
 

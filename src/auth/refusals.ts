@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { Problem, type ProblemCode } from '../http/index.ts';
+import { problemOf, type Refusal } from './verdict.ts';
 
 const MAX_REFUSALS = 1000;
 const TTL_MS = 10_000;
@@ -9,15 +9,15 @@ const TTL_MS = 10_000;
  * of it stores little.
  */
 export class Refusals {
-  readonly #codes = new LRUCache<string, ProblemCode>({ max: MAX_REFUSALS, ttl: TTL_MS });
+  readonly #refusals = new LRUCache<string, Refusal>({ max: MAX_REFUSALS, ttl: TTL_MS });
 
   /** Throws what the token was refused with. */
   check(key: string): void {
-    const code = this.#codes.get(key);
-    if (code) throw new Problem(code);
+    const refusal = this.#refusals.get(key);
+    if (refusal) throw problemOf(refusal);
   }
 
-  add(key: string, code: ProblemCode): void {
-    this.#codes.set(key, code);
+  add(key: string, refusal: Refusal): void {
+    this.#refusals.set(key, refusal);
   }
 }

@@ -5,7 +5,9 @@ import { Problem } from '../http/index.ts';
 import type { Claims } from './claims.ts';
 import { unverifiedPayloadOf } from './jws.ts';
 import { cookieNames, isForeign, type SessionCookie, sessionCookies } from './presented-token.ts';
+import { idsIn } from './refusal-facts.ts';
 import { MAX_TOKEN_BYTES } from './token-form.ts';
+import { problemOf, refuse } from './verdict.ts';
 import { VerifiedTokens } from './verified-tokens.service.ts';
 
 /** How many different cookies are looked into: other pages of the same site can plant as many as fit into a header. */
@@ -36,7 +38,7 @@ export class SessionCookies {
   in(request: Request): SessionCookie[] {
     const cookies = sessionCookies(request, this.#names);
     if (cookies.length > 0 && isForeign(request, this.#settings.authorizedParties ?? []))
-      throw new Problem('token_invalid');
+      throw problemOf(refuse('token_invalid', 'foreign_page'));
     return cookies;
   }
 
@@ -50,14 +52,14 @@ export class SessionCookies {
       if (!GIVES_WAY.includes(claims.code)) throw claims;
       refusal ??= claims;
     }
-    throw refusal ?? new Problem('token_invalid');
+    throw refusal ?? problemOf(refuse('token_invalid', 'malformed'));
   }
 
   /** Two good tokens under one name: somebody planted one of them, and nobody can tell which. */
   async #onlyOf({ name, token }: SessionCookie, claims: Claims, candidates: SessionCookie[]): Promise<Claims> {
     for (const other of candidates)
       if (other.name === name && other.token !== token && !((await this.#verify(other)) instanceof Problem))
-        throw new Problem('token_invalid');
+        throw problemOf(refuse('token_invalid', 'ambiguous_cookies', idsIn(claims)));
     return claims;
   }
 
@@ -65,7 +67,7 @@ export class SessionCookies {
   async #verify({ token }: SessionCookie): Promise<Claims | Problem> {
     try {
       const claims = await this.tokens.claimsOf(token);
-      return claims.azp === undefined ? new Problem('token_invalid') : claims;
+      return claims.azp === undefined ? problemOf(refuse('token_invalid', 'missing_azp', idsIn(claims))) : claims;
     } catch (error) {
       if (error instanceof Problem) return error;
       throw error;

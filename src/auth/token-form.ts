@@ -11,13 +11,14 @@ const SESSION_CATEGORIES = ['cl_B7d4PD111AAA', 'cl_I7d4PD111III'];
 export function readKeyId(token: string): { kid: string } | Refusal {
   if (machineTypeOf(token)) return refuse('token_type_not_accepted');
   const header = headerOf(token);
-  if (!header) return refuse('token_invalid');
+  if (!header) return refuse('token_invalid', 'malformed');
   if (isOAuthType(header.typ)) return refuse('token_type_not_accepted');
   const kid = keyIdIn(header);
-  return kid !== undefined && isOfSession(header) ? { kid } : refuse('token_invalid');
+  if (kid === undefined) return refuse('token_invalid', 'wrong_header');
+  if (!isOfSession(header)) return refuse('token_invalid', 'wrong_category');
+  return header.typ === undefined || header.typ === 'JWT' ? { kid } : refuse('token_invalid', 'wrong_type');
 }
 
-function isOfSession({ typ, cat }: Record<string, unknown>): boolean {
-  const isSession = cat === undefined || (typeof cat === 'string' && SESSION_CATEGORIES.includes(cat));
-  return isSession && (typ === undefined || typ === 'JWT');
+function isOfSession({ cat }: Record<string, unknown>): boolean {
+  return cat === undefined || (typeof cat === 'string' && SESSION_CATEGORIES.includes(cat));
 }

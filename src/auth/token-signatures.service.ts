@@ -17,8 +17,9 @@ export class TokenSignatures {
 
   async verify(token: string, kid: string): Promise<Signed | Refusal> {
     const key = await this.keys.find(kid);
-    if (!key) return this.keys.areKnown ? refuse('token_invalid', false) : refuse('unavailable', false);
-    return signedBy(key, token) ?? (await this.#verifyRenewed(token, kid)) ?? refuse('token_invalid');
+    if (!key && !this.keys.areKnown) return refuse('unavailable', 'no_key_set', { final: false });
+    if (!key) return refuse('token_invalid', 'unknown_kid', { final: false });
+    return signedBy(key, token) ?? (await this.#verifyRenewed(token, kid)) ?? refuse('token_invalid', 'bad_signature');
   }
 
   /** Clerk may change a key and keep its id, which is that of the instance: a bad signature is a reason to look. */

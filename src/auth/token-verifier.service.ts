@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { deepFreeze } from '../database/index.ts';
 import { type Claims, refusalOfClaims } from './claims.ts';
+import { idsIn } from './refusal-facts.ts';
 import { readKeyId } from './token-form.ts';
 import { TokenSignatures } from './token-signatures.service.ts';
 import type { Verdict } from './verdict.ts';
@@ -24,6 +25,7 @@ export class TokenVerifier {
     const signed = await this.signatures.verify(token, form.kid);
     if ('refused' in signed) return signed;
     const { payload } = signed;
-    return refusalOfClaims(payload, this.#rules, Date.now()) ?? { claims: deepFreeze(payload) as unknown as Claims };
+    const refusal = refusalOfClaims(payload, this.#rules, Date.now());
+    return refusal ? { ...refusal, ...idsIn(payload) } : { claims: deepFreeze(payload) as unknown as Claims };
   }
 }

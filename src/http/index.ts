@@ -1,3 +1,4 @@
+export type { Caller } from './caller.ts';
 export { endWithServer } from './connections.ts';
 export { decodeCursor, encodeCursor } from './cursor.ts';
 export { Failures } from './failures.ts';

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Request } from 'express';
 import type { Params } from 'nestjs-pino';
 import type { Settings } from '../config/index.ts';
 import { withoutRowValues } from '../database/index.ts';
@@ -17,6 +18,11 @@ function withSafeErrors<Arguments extends unknown[]>([first, ...rest]: Arguments
   const { err } = (first ?? {}) as { err?: unknown };
   if (first instanceof Error) return [withoutRowValues(first), ...rest] as Arguments;
   return [err instanceof Error ? { ...(first as object), err: withoutRowValues(err) } : first, ...rest] as Arguments;
+}
+
+/** Why the request was refused, and whose it is, where it was. */
+function withRefusal(request: IncomingMessage, facts: object): object {
+  return { ...facts, ...(request as Request).refusal };
 }
 
 /** One line for each request, without headers, query or body. */
@@ -40,7 +46,9 @@ export function logging(settings: Settings): Params {
       redact: ['*.authorization', '*.cookie', '*.token', '*.headers', '*.secret', '*.password'],
       // the filter has logged what went wrong: pino-http would make up an error of its own for each answer of 5xx
       customErrorMessage: (_request, response) => (response.writableFinished ? 'request completed' : 'request aborted'),
-      customErrorObject: (_request, _response, _error, { err, ...facts }: Record<string, unknown>) => facts,
+      customErrorObject: (request, _response, _error, { err, ...facts }: Record<string, unknown>) =>
+        withRefusal(request, facts),
+      customSuccessObject: (request, _response, facts: Record<string, unknown>) => withRefusal(request, facts),
       autoLogging: { ignore: (request) => request.url === '/healthz' || request.url === '/readyz' },
     },
   };

@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { isDatabaseUnavailable } from '../database/index.ts';
+import { LineLimit } from './line-limit.ts';
 import { Problem, type ProblemCode } from './problem.ts';
 import { allowedMethods } from './route-methods.ts';
 
@@ -23,6 +24,7 @@ const CODE_OF_STATUS: Record<number, ProblemCode> = {
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger('Request');
+  readonly #refusedTokens = new LineLimit();
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
@@ -31,6 +33,16 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.code === 'internal') this.#logger.error(thrown);
     else if (problem.status === 503 && problem.cause) this.#logger.warn(problem.cause);
     sendProblem(request, response, problem);
+    if (isOfToken(problem)) this.#logRefusedToken(request.refusal ?? {});
+  }
+
+  /** Without this a client whose tokens are all refused leaves an operator to guess which of the two is set up wrongly. */
+  #logRefusedToken(facts: Record<string, unknown>): void {
+    const reason = String(facts.reason);
+    const leftOut = this.#refusedTokens.admit(reason);
+    if (leftOut === undefined) return;
+    const more = leftOut > 0 ? `, as ${leftOut} more before that have no line` : '';
+    this.#logger.warn(facts, `Refused a token: ${reason.replaceAll('_', ' ')}${more}`);
   }
 }
 
@@ -40,6 +52,7 @@ export function sendProblem(request: Request, response: Response, problem: Probl
     response.destroy();
     return;
   }
+  request.refusal = { code: problem.code, reason: problem.code, ...request.caller, ...problem.logged };
   response.status(problem.status).set(problem.headers);
   response.type('application/problem+json').send(
     JSON.stringify({
@@ -59,6 +72,13 @@ export function sendProblem(request: Request, response: Response, problem: Probl
 /** Nothing after `?` or `#`: a client may have put a token there. */
 export function pathOf(url: string): string {
   return url.split(/[?#]/, 1)[0] ?? '/';
+}
+
+/** A 401 for want of a token refuses none. */
+function isOfToken({ code, status, logged }: Problem): boolean {
+  return (
+    (status === 401 && code !== 'token_missing') || code === 'token_type_not_accepted' || logged?.reason !== undefined
+  );
 }
 
 function problemOf(thrown: unknown, request: Request): Problem {

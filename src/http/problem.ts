@@ -63,6 +63,8 @@ interface ProblemExtras {
   errors?: InputError[];
   /** Further members at the top level of the document. */
   members?: Record<string, unknown>;
+  /** Facts for the log, of which the client learns nothing: no secret, no personal data. */
+  logged?: Record<string, unknown>;
   cause?: unknown;
 }
 
@@ -77,6 +79,7 @@ export class Problem extends Error {
   readonly headers: Record<string, string>;
   readonly errors: InputError[] | undefined;
   readonly members: Record<string, unknown> | undefined;
+  readonly logged: Record<string, unknown> | undefined;
 
   constructor(
     readonly code: ProblemCode,
@@ -90,6 +93,7 @@ export class Problem extends Error {
     this.detail = extras.detail ?? meaning;
     this.errors = extras.errors;
     this.members = extras.members;
+    this.logged = extras.logged;
     this.headers = { ...defaultHeaders(code, status), ...extras.headers };
   }
 }
