@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { databaseConnection, readSettings, SettingsError } from '../src/config/index.ts';
+import { databaseConnection, readSettings, type Settings, SettingsError } from '../src/config/index.ts';
 import { environment, readOwnerUrl } from '../src/config/settings.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -99,10 +99,23 @@ describe('a wrong setting', () => {
       `${DATABASE}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem`,
       /sslrootcert cannot be read \(ENOENT\)/,
     ],
+    [
+      'DATABASE_URL',
+      'with a line break in its host',
+      'postgres://a:b@db.exam\nple.com/x',
+      /address.*a line break in it/,
+    ],
+    ['DATABASE_OWNER_URL', 'with a tab in its password', 'postgres://a:b\tc@db/x', /PostgreSQL address.*a tab in it/],
     ['DATABASE_URL', 'of two hosts', 'postgres://gatehouse@a,b/gatehouse', /one host/],
     ['REDIS_URL', 'another database', 'postgres://127.0.0.1', /Redis address/],
     ['REDIS_URL', 'a host alone', 'localhost:6379', /Redis address/],
     ['REDIS_URL', 'with a name for a database', 'redis://127.0.0.1/cache', /Redis address/],
+    ['REDIS_URL', 'with a line break', 'redis://:pw@redis.exam\nple.com', /Redis address.*a line break in it/],
+    ['REDIS_URL', 'with half of its quotes', '"redis://127.0.0.1', /Redis address.*a quote in it/],
+    ['HOST', 'with a port', '127.0.0.1 3000', /address to listen on.*a blank in it/],
+    ['HOST', 'with half of its quotes', "'127.0.0.1", /address to listen on.*a quote in it/],
+    ['PORT', 'with a comment', '3000 # of the proxy', /whole number.*a blank in it/],
+    ['CLERK_MACHINE_SECRET_KEY', 'with a line break', 'ak_abc\ndef', /ak_….*a line break in it/],
     ['CLERK_MACHINE_SECRET_KEY', 'the secret key of the instance', 'sk_live_c2VjcmV0', /ak_…/],
     ['CLERK_INSTANCE_ID', 'of something else', 'user_2abc', /ins_…/],
     ['CLERK_WEBHOOK_SIGNING_SECRET', 'without its prefix', SECRET.slice(6), /whsec_…/],
@@ -115,12 +128,17 @@ describe('a wrong setting', () => {
     ['CLERK_SECRET_KEY', 'the publishable key', 'pk_test_c2VjcmV0', /sk_test_… or sk_live_…/],
     ['CLERK_SECRET_KEY', 'without content', 'sk_test_', /sk_test_… or sk_live_…/],
     ['CLERK_SECRET_KEY', 'with a space', 'sk_live_ab cd', /sk_test_… or sk_live_…/],
+    ['CLERK_SECRET_KEY', 'with a line break', 'sk_live_ab\r\ncd', /sk_live_….*a line break in it/],
+    ['CLERK_SECRET_KEY', 'with half of its quotes', 'sk_live_abcd"', /sk_live_….*a quote in it/],
+    ['CLERK_SECRET_KEY', 'with a space of no width', 'sk_live_ab\u200bcd', /an invisible character in it/],
     ['CLERK_SECRET_KEY', 'of no instance type', 'sk_c2VjcmV0', /sk_test_… or sk_live_…/],
     ['CLERK_PUBLISHABLE_KEY', 'the secret key', 'sk_test_c2VjcmV0', /publishable key/],
     ['CLERK_PUBLISHABLE_KEY', 'undecodable', 'pk_test_%%%', /publishable key/],
     ['CLERK_PUBLISHABLE_KEY', 'of random bytes', 'pk_test_AAECAwQFBgc=', /publishable key/],
     ['CLERK_PUBLISHABLE_KEY', 'a host without its $', publishableKey('clerk.example.com'), /publishable key/],
     ['CLERK_PUBLISHABLE_KEY', 'a host without a dot', publishableKey('localhost$'), /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'a host in capitals', publishableKey('Clerk.Example.com$'), /publishable key/],
+    ['CLERK_PUBLISHABLE_KEY', 'a host with the default port', publishableKey('clerk.example.com:443$'), /publishable/],
     ['CLERK_PUBLISHABLE_KEY', 'a path', publishableKey('clerk.example.com/x$'), /publishable key/],
     ['CLERK_JWT_KEY', 'not PEM', 'MIIBIjANBgkqhkiG9w0BAQEFAAOC', /PEM public key/],
     ['CLERK_JWT_KEY', 'PEM that is cut', PEM.slice(0, 200), /PEM public key/],
@@ -136,6 +154,24 @@ describe('a wrong setting', () => {
     ],
     ['CLERK_API_URL', 'no address', 'api.clerk.com', /https:\/\//],
     ['CLERK_API_URL', 'another scheme', 'file:///etc/passwd', /https:\/\//],
+    ['CLERK_API_URL', 'with a tab', 'https://api.clerk\t.com', /https:\/\/.*a tab in it/],
+    ['CLERK_API_URL', 'with a blank', 'https://proxy.example.com/my clerk', /https:\/\/.*a blank in it/],
+    ['CLERK_API_URL', 'with the version that is added', 'https://api.clerk.com/v1/', /without \/v1/],
+    ['CLERK_ISSUER', 'with a line break in it', 'https://clerk.exam\nple.com', /https:\/\/.*a line break in it/],
+    ['CLERK_ISSUER', 'with a tab in it', 'https://clerk\t.example.com', /https:\/\/.*a tab in it/],
+    ['CLERK_ISSUER', 'in capitals', 'https://Clerk.example.com', /`iss`/],
+    ['CLERK_ISSUER', 'of a scheme in capitals', 'HTTPS://clerk.example.com', /`iss`/],
+    ['CLERK_ISSUER', 'with the default port', 'https://clerk.example.com:443', /`iss`/],
+    ['CLERK_ISSUER', 'with an empty port', 'https://clerk.example.com:', /`iss`/],
+    ['CLERK_ISSUER', 'with a dot at the end of its host', 'https://clerk.example.com.', /`iss`/],
+    ['CLERK_ISSUER', 'with one slash', 'https:/clerk.example.com', /`iss`/],
+    ['CLERK_ISSUER', 'with backslashes', 'https:\\\\clerk.example.com', /`iss`/],
+    ['CLERK_ISSUER', 'with a user', 'https://me@clerk.example.com', /`iss`/],
+    ['CLERK_ISSUER', 'with a query', 'https://clerk.example.com?x=1', /`iss`/],
+    ['CLERK_ISSUER', 'with an empty fragment', 'https://clerk.example.com/#', /`iss`/],
+    ['CLERK_ISSUER', 'of a name that is written otherwise in a token', 'https://clerk.müller.example', /`iss`/],
+    ['CLERK_ISSUER', 'with a path that goes back', 'https://clerk.example.com/a/../b', /`iss`/],
+    ['CLERK_ISSUER', 'the address of its keys', 'https://clerk.example.com/.well-known/jwks.json', /`iss`/],
     ['CLERK_ISSUER', 'http to elsewhere', 'http://clerk.example.com', /https:\/\//],
     ['CLERK_ISSUER', 'no address', 'clerk.example.com', /https:\/\//],
     ['CLERK_AUTHORIZED_PARTIES', 'everyone', '*', /exact origin/],
@@ -217,6 +253,82 @@ describe('a wrong setting', () => {
     expect(message).not.toContain(secret);
     expect(cause).toBeUndefined();
   });
+});
+
+describe('what is around a value', () => {
+  const DIRECT = `${DATABASE}?application_name=direct`;
+  /** Every setting, with a value that is not its default. */
+  const all = {
+    NODE_ENV: 'production',
+    PORT: '4711',
+    HOST: '10.0.0.5',
+    DATABASE_URL: DATABASE,
+    DATABASE_OWNER_URL: 'postgres://gatehouse_owner:pw@127.0.0.1:5432/gatehouse',
+    DATABASE_LISTEN_URL: DIRECT,
+    REDIS_URL: 'rediss://:pw@redis.example.com:6379/1',
+    CLERK_SECRET_KEY: 'sk_live_c2VjcmV0',
+    CLERK_PUBLISHABLE_KEY: publishableKey('clerk.example.com$', 'pk_live_'),
+    CLERK_MACHINE_SECRET_KEY: 'ak_c2VjcmV0',
+    CLERK_JWT_KEY: PEM,
+    CLERK_API_URL: 'https://proxy.example.com/clerk',
+    CLERK_ISSUER: 'https://example.com/__clerk',
+    CLERK_INSTANCE_ID: 'ins_2abc',
+    CLERK_WEBHOOK_SIGNING_SECRET: SECRET,
+    CLERK_AUTHORIZED_PARTIES: 'https://app.example.com',
+    CLERK_COOKIE_AUTH: 'off',
+    CLERK_CLOCK_SKEW_MS: '4000',
+    CLERK_MAX_TOKEN_LIFETIME_S: '60',
+    CORS_ORIGINS: 'https://admin.example.com',
+    TRUST_PROXY: '2',
+    API_DOCS: 'on',
+    BILLING_GRACE_DAYS: '3',
+    METRICS_TOKEN: 'a-token-of-20-letters',
+    LOG_LEVEL: 'debug',
+  };
+  const plain = ({ clerk, ...settings }: Settings) => ({
+    ...settings,
+    clerk: { ...clerk, jwtKey: clerk.jwtKey?.export({ type: 'spki', format: 'pem' }) },
+  });
+
+  it.each<[what: string, around: (value: string) => string]>([
+    ['a line break', (value) => `${value}\n`],
+    ['a line break of Windows', (value) => `${value}\r\n`],
+    ['blanks and a tab', (value) => ` \t${value}  `],
+    ['quotes', (value) => `"${value}"`],
+    ['single quotes, and a line break', (value) => `'${value}'\n`],
+    ['blanks inside quotes', (value) => `" ${value}\n"`],
+    ['quotes of a text processor', (value) => `\u201c${value}\u201d`],
+    ['a byte order mark', (value) => `\ufeff${value}`],
+    ['spaces of no width and of no break', (value) => `\u200b${value}\u00a0`],
+  ])('counts for no setting: %s', (_what, around) => {
+    const expected = plain(readSettings(all));
+    for (const [name, value] of Object.entries(all))
+      expect({ name, ...plain(readSettings({ ...all, [name]: around(value) })) }).toEqual({ name, ...expected });
+  });
+
+  it('counts for no item of a list', () => {
+    const lists = {
+      CORS_ORIGINS: '"https://a.example.com", "https://b.example.com"',
+      TRUST_PROXY: "'10.0.0.0/8',\n'fd00::/8'\n",
+      CLERK_WEBHOOK_SIGNING_SECRET: `"${SECRET}","${SECRET}"`,
+    };
+    expect(readSettings(anEnvironment(lists))).toMatchObject({
+      corsOrigins: ['https://a.example.com', 'https://b.example.com'],
+      trustProxy: ['10.0.0.0/8', 'fd00::/8'],
+      clerk: { webhookSecrets: [SECRET, SECRET] },
+    });
+  });
+
+  it('counts for no address of the role that migrates, and quotes around nothing are nothing', () => {
+    expect(readOwnerUrl({ DATABASE_URL: `"${DATABASE}"\n`, DATABASE_OWNER_URL: '""' })).toBe(DATABASE);
+  });
+
+  it.each(['https://example.com/__clerk/', 'https://example.com/__clerk//', ' https://example.com/__clerk/\n'])(
+    'may be slashes where an issuer ends: %j',
+    (CLERK_ISSUER) => {
+      expect(readSettings(anEnvironment({ CLERK_ISSUER })).clerk.issuers).toEqual(['https://example.com/__clerk']);
+    },
+  );
 });
 
 describe('several wrong settings', () => {

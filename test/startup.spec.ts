@@ -190,6 +190,17 @@ describe('a start that cannot succeed', () => {
   });
 });
 
+describe('settings with quotes and a line break around each', () => {
+  it('are read as they are meant: a good token is served', async () => {
+    const database = await createDatabase();
+    const env = settingsFor(database, { HOST: '127.0.0.1' });
+    const wrapped = Object.entries(env).map(([name, value]) => [name, `"${value}"\n`]);
+    const server = await ServerProcess.spawn(Object.fromEntries(wrapped));
+    await expectToServe(server);
+    expect(server.output).not.toMatch(/Not ready/);
+  });
+});
+
 describe('a database that is absent at the start', () => {
   it.each<[string, boolean]>([
     ['nothing listens at its address', false],

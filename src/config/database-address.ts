@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { DROPPED_IN_URLS } from './stray-characters.ts';
 
 /** How to connect, in the names of the `pg` library: every connection of a process is made from this. */
 export interface DatabaseConnection {
@@ -26,7 +27,7 @@ const PARAMETERS = ['sslmode', ...FILES, 'host', 'application_name', 'options'];
  * reader. Throws an Error for whatever is not understood; its message names the parameter and never a value.
  */
 export function databaseConnection(address: string): DatabaseConnection {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const url = URL.canParse(address) && !DROPPED_IN_URLS.test(address) ? new URL(address) : undefined;
   if (!url || !['postgres:', 'postgresql:'].includes(url.protocol))
     throw new Error('must be a PostgreSQL address such as postgres://user:password@host:5432/database');
   if (url.hash) throw new Error('has a #, which ends the address for some readers; write it as %23');

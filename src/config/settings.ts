@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { databaseConnection } from './database-address.ts';
+import { DROPPED_IN_URLS, strayCharactersIn, withoutSurroundings } from './stray-characters.ts';
 
 const MIN_RSA_BITS = 2048;
 const MAX_CLOCK_SKEW_MS = 60_000;
@@ -24,12 +25,23 @@ const postgresUrl = z.string().superRefine((value, context) => {
 });
 
 /** Its path is the number of a database, or nothing. */
-const redisUrl = z.string().refine((value) => URL.canParse(value) && /^rediss?:\/\/[^/?#]+(\/\d*)?$/.test(value), {
+const redisUrl = z.string().refine((value) => urlOf(value) && /^rediss?:\/\/[^/?#\s]+(\/\d*)?$/.test(value), {
   error: 'must be a Redis address such as redis://user:password@host:6379',
 });
 
+const listenHost = z.string().regex(/^[\w.:%-]+$/, 'must be an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::');
+
 const httpUrl = z.string().refine((value) => isSecureUrl(value), {
   error: 'must be an https:// address (http:// only on this machine)',
+});
+
+const apiUrl = httpUrl
+  .transform(withoutSlashAtTheEnd)
+  .refine((value) => !value.endsWith('/v1'), 'must be the address without /v1, which is added');
+
+const issuer = httpUrl.transform(withoutSlashAtTheEnd).refine(isWrittenAsIssuer, {
+  error:
+    'must be written as in the `iss` of your tokens, https://clerk.example.com: in lower case, without port 443, user, query or fragment',
 });
 
 /** Schemes of which no app and no browser extension is: their content belongs to nobody, or to whoever wrote a link. */
@@ -78,20 +90,20 @@ const trustProxy = z.string().transform((value, context): number | string[] => {
 const Environment = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: wholeNumber.refine((port) => port <= 65_535, 'must be at most 65535').default(3000),
-  HOST: z.string().optional(),
+  HOST: listenHost.optional(),
   DATABASE_URL: postgresUrl,
   DATABASE_OWNER_URL: postgresUrl.optional(),
   DATABASE_LISTEN_URL: postgresUrl.optional(),
   REDIS_URL: redisUrl.optional(),
-  CLERK_SECRET_KEY: z.string().regex(/^sk_(test|live)_\S+$/, 'must be a secret key (sk_test_… or sk_live_…)'),
+  CLERK_SECRET_KEY: z.string().regex(/^sk_(test|live)_[\w.~+/=-]+$/, 'must be a secret key (sk_test_… or sk_live_…)'),
   CLERK_PUBLISHABLE_KEY: publishableKey.optional(),
   CLERK_MACHINE_SECRET_KEY: z
     .string()
-    .regex(/^ak_\S+$/, 'must be the secret key of a machine (ak_…) from Clerk, Machines')
+    .regex(/^ak_[\w.~+/=-]+$/, 'must be the secret key of a machine (ak_…) from Clerk, Machines')
     .optional(),
   CLERK_JWT_KEY: rsaPublicKey.optional(),
-  CLERK_API_URL: httpUrl.default('https://api.clerk.com'),
-  CLERK_ISSUER: httpUrl.optional(),
+  CLERK_API_URL: apiUrl.default('https://api.clerk.com'),
+  CLERK_ISSUER: issuer.optional(),
   CLERK_INSTANCE_ID: z
     .string()
     .regex(/^ins_\w{1,100}$/, 'must be the id of your instance (ins_…)')
@@ -130,11 +142,9 @@ export class SettingsError extends Error {
   }
 }
 
-/** The environment without empty values. The only place that reads process.env. */
+/** The environment without empty values, and settings without what is around them. The only place that reads process.env. */
 export function environment(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => Boolean(entry[1]?.trim())),
-  );
+  return tidied(process.env);
 }
 
 /** The names in the environment that begin so, empty ones too. */
@@ -143,7 +153,8 @@ export function namesOf(prefix: string): string[] {
 }
 
 /** Checks the environment. Throws a SettingsError that names every wrong setting and what to do. */
-export function readSettings(env: Record<string, string> = environment()): Settings {
+export function readSettings(given: Record<string, string> = environment()): Settings {
+  const env = tidied(given);
   const parsed = Environment.safeParse(env);
   const lines = [...linesOf(parsed.error?.issues ?? [], env), ...missingTogether(env)];
   if (lines.length > 0 || !parsed.success) throw new SettingsError(lines);
@@ -151,15 +162,25 @@ export function readSettings(env: Record<string, string> = environment()): Setti
 }
 
 /** The role that migrates; all that the command line of the ORM needs to know. */
-export function readOwnerUrl(env: Record<string, string> = environment()): string {
+export function readOwnerUrl(given: Record<string, string> = environment()): string {
+  const env = tidied(given);
   const parsed = Environment.pick({ DATABASE_URL: true, DATABASE_OWNER_URL: true }).safeParse(env);
   const lines = [...linesOf(parsed.error?.issues ?? [], env), ...needingEncryption(env)];
   if (lines.length > 0 || !parsed.success) throw new SettingsError(lines);
   return parsed.data.DATABASE_OWNER_URL ?? parsed.data.DATABASE_URL;
 }
 
+function tidied(env: NodeJS.ProcessEnv): Record<string, string> {
+  const isSetting = (name: string) => Object.hasOwn(Environment.shape, name);
+  return Object.fromEntries(
+    Object.entries(env)
+      .map(([name, value = '']): [string, string] => [name, isSetting(name) ? withoutSurroundings(value) : value])
+      .filter(([, value]) => value.trim()),
+  );
+}
+
 export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
-const LIVE_KEY = /^[sp]k_live_\S+$/;
+const LIVE_KEY = /^[sp]k_live_[\w.~+/=-]+$/;
 
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';
@@ -179,8 +200,8 @@ function toSettings(env: z.output<typeof Environment>) {
       /** Undefined: tokens between machines are verified with the secret key. */
       machineSecretKey: env.CLERK_MACHINE_SECRET_KEY,
       jwtKey: env.CLERK_JWT_KEY,
-      apiUrl: env.CLERK_API_URL.replace(/\/+$/, ''),
-      issuers: [env.CLERK_ISSUER?.replace(/\/+$/, '') ?? `https://${frontendApi}`],
+      apiUrl: env.CLERK_API_URL,
+      issuers: [env.CLERK_ISSUER ?? `https://${frontendApi}`],
       /** Undefined: it is asked of Clerk's API. */
       instanceId: env.CLERK_INSTANCE_ID,
       webhookSecrets: env.CLERK_WEBHOOK_SIGNING_SECRET ?? [],
@@ -225,11 +246,11 @@ function needingEncryption(env: Record<string, string>): string[] {
 }
 
 /** Development takes tokens of any origin and shows metrics and documentation to everybody. */
-function needingProduction({ CLERK_SECRET_KEY = '', CLERK_PUBLISHABLE_KEY = '', HOST }: Record<string, string>) {
+function needingProduction({ CLERK_SECRET_KEY = '', CLERK_PUBLISHABLE_KEY = '', HOST = '' }: Record<string, string>) {
   const lines: string[] = [];
   if (LIVE_KEY.test(CLERK_SECRET_KEY) || LIVE_KEY.test(CLERK_PUBLISHABLE_KEY))
     lines.push('NODE_ENV: must be production with live keys (sk_live_…, pk_live_…); set it, or use test keys');
-  if (HOST && !LOOPBACK_HOSTS.includes(HOST))
+  if (listenHost.safeParse(HOST).success && !LOOPBACK_HOSTS.includes(HOST))
     lines.push('NODE_ENV: must be production where others can reach HOST; set it, or set HOST to 127.0.0.1');
   return lines;
 }
@@ -244,16 +265,33 @@ function lineOf(issue: z.core.$ZodIssue, env: Record<string, string>): string {
   const name = String(issue.path[0]);
   const advice = WHAT_TO_DO[name as keyof typeof WHAT_TO_DO];
   if (env[name] === undefined) return `${name}: is missing${advice ? `; ${advice}` : ''}`;
-  if (issue.code === 'invalid_union') return `${name}: must be "none" or exact origins such as https://app.example.com`;
-  if (issue.code === 'invalid_value') return `${name}: must be one of ${issue.values.join(', ')}`;
-  return `${name}: ${issue.message}`;
+  const stray = name === 'CLERK_JWT_KEY' ? undefined : strayCharactersIn(listOf(env[name]).join());
+  return `${name}: ${complaintOf(issue)}${stray ? `; it has ${stray} in it` : ''}`;
+}
+
+function complaintOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union') return 'must be "none" or exact origins such as https://app.example.com';
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
+  return issue.message;
 }
 
 /** The host that a publishable key carries: `pk_test_` or `pk_live_` and base64 of `host$` (Clerk, environment variables). */
 function frontendApiOf(key: string): string | undefined {
   const encoded = /^pk_(?:test|live)_([A-Za-z0-9+/=_-]+)$/.exec(key)?.[1];
   const host = encoded && Buffer.from(encoded, 'base64').toString('utf8');
-  return host && /^[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?\$$/i.test(host) ? host.slice(0, -1) : undefined;
+  if (!host || !/^[a-z0-9.-]+\.[a-z0-9-]+(:\d+)?\$$/.test(host)) return undefined;
+  return isWrittenAsIssuer(`https://${host.slice(0, -1)}`) ? host.slice(0, -1) : undefined;
+}
+
+/** A parser forgives capitals, ports, tabs and more; `iss` is compared as it is written. */
+function isWrittenAsIssuer(value: string): boolean {
+  const url = urlOf(value);
+  if (!url || url.hostname.endsWith('.') || url.pathname.startsWith('/.well-known/')) return false;
+  return withoutSlashAtTheEnd(url.origin + url.pathname) === value;
+}
+
+function withoutSlashAtTheEnd(address: string): string {
+  return address.replace(/\/+$/, '');
 }
 
 /** What Clerk shows: `whsec_` and base64 (Standard Webhooks, 24 to 64 bytes). */
@@ -262,11 +300,11 @@ function isWebhookSecret(value: string): boolean {
 }
 
 function urlOf(value: string): URL | undefined {
-  return URL.canParse(value) ? new URL(value) : undefined;
+  return URL.canParse(value) && !DROPPED_IN_URLS.test(value) ? new URL(value) : undefined;
 }
 
 function isSecureUrl(value: string): boolean {
-  const url = urlOf(value);
+  const url = /\s/.test(value) ? undefined : urlOf(value);
   return (
     url?.protocol === 'https:' ||
     (url?.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname.replace(/^\[|\]$/g, '')))
@@ -284,10 +322,7 @@ function isAppOrigin(value: string): boolean {
 }
 
 function listOf(value: string): string[] {
-  return value
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean);
+  return value.split(',').map(withoutSurroundings).filter(Boolean);
 }
 
 function isRange(value: string): boolean {
