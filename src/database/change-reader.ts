@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { databaseConnection } from '../config/index.ts';
-import { ChangePosition, type ChangeRow } from './change-position.ts';
+import { ChangePosition, type ChangeRow, type FoundRow } from './change-position.ts';
 import { endClient } from './end-client.ts';
 
 const READ_TIMEOUT_MS = 1500;
@@ -21,8 +21,8 @@ export class ChangeReader {
     try {
       const client = await this.#connect();
       for (;;) {
-        const { rows } = await client.query<ChangeRow>(...this.#position.query());
-        const { changes, more, missed } = this.#position.advance(rows, performance.now());
+        const { rows } = await client.query<FoundRow>(...this.#position.query());
+        const { changes, more, missed } = this.#position.advance(rows);
         take(changes, missed);
         if (!more) return;
       }

@@ -11,14 +11,20 @@ import { ownerOptions } from '../../mikro-orm.config.ts';
 import { migrate } from '../../src/database/migrations.ts';
 
 /** Nothing of the tests must survive a crash of the machine. */
-const FAST = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300'];
+const OPTIONS = [
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'max_connections=300',
+  'max_prepared_transactions=4',
+];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
 chmodSync(folder, 0o755);
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-const postgres = await startPostgres(folder, FAST);
+const postgres = await startPostgres(folder, OPTIONS);
 try {
   await migrate(ownerOptions(postgres.ownerUrl));
   process.stdout.write(`${JSON.stringify(postgres)}\n`);
