@@ -12,6 +12,6 @@ export { asTenant, asUser, enterScope, requestScope, type Scope, scopeOf } from 
 export { OwnerScoped, PersonalTenantScoped, TenantScoped } from './scoped.entity.ts';
 export { SingleFlight } from './single-flight.ts';
 export { mergeRow, type Row, rowOf } from './snapshot.ts';
-export { storableText } from './storable-text.ts';
+export { storableKey, storableText } from './storable-text.ts';
 export { transaction } from './transaction.ts';
 export { isDatabaseUnavailable } from './unavailable.ts';

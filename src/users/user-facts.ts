@@ -1,6 +1,6 @@
 import type { ClaimedUser } from '../auth/index.ts';
 import type { ClerkUser } from '../clerk/index.ts';
-import { storableText } from '../database/index.ts';
+import { storableKey, storableText } from '../database/index.ts';
 
 type PublicUserData = Pick<ClerkUser, 'first_name' | 'last_name' | 'image_url'> & { user_id: string };
 
@@ -23,7 +23,7 @@ export interface UserFacts {
 export function factsOfClaims(claims: ClaimedUser): UserFacts {
   return {
     clerkId: claims.sub,
-    externalId: storableText(claims.external_id),
+    externalId: storableKey(claims.external_id),
     email: storableText(claims.email),
     name: storableText(claims.name),
     imageUrl: storableText(claims.image_url),
@@ -40,9 +40,9 @@ export function factsOfUser(user: ClerkUser, eventId = ''): UserFacts {
   const primary = user.email_addresses?.find(({ id }) => id === user.primary_email_address_id);
   return {
     clerkId: user.id,
-    externalId: storableText(user.external_id),
+    externalId: storableKey(user.external_id),
     email: storableText(primary?.email_address),
-    name: storableText([user.first_name, user.last_name].filter(Boolean).join(' ')),
+    name: storableText([user.first_name, user.last_name].map(storableText).filter(Boolean).join(' ')),
     imageUrl: storableText(user.image_url),
     banned: user.banned ?? false,
     locked: user.locked ?? false,
