@@ -81,6 +81,7 @@ describe('the organization of a token', () => {
     ],
     ['without a slug', { o: { ...acme, slg: undefined } }, organization([], { slug: null })],
     ['with an empty slug', { o: { ...acme, slg: '' } }, organization([], { slug: null })],
+    ['with a slug that is null', { o: { ...acme, slg: null } }, organization([], { slug: null })],
     [
       'with a custom role',
       { o: { ...acme, rol: 'billing_manager' } },
@@ -90,6 +91,13 @@ describe('the organization of a token', () => {
     ['of the first version', { ...version1, org_permissions: ['org:a:read'] }, organization(['org:a:read'])],
     ['of the first version, named', { ...version1, v: 1 }, organization([])],
     ['of the first version, without a slug', { ...version1, org_slug: undefined }, organization([], { slug: null })],
+    [
+      'of the first version, with a slug that is null',
+      { ...version1, org_slug: null },
+      organization([], { slug: null }),
+    ],
+    ['of the first version, without one, and a slug that is null', { v: 1, org_slug: null }, { organization: null }],
+    ['of the first version, without one, and an empty slug', { v: 1, org_slug: '' }, { organization: null }],
     ['of the first version, with a bare role', { ...version1, org_role: 'admin' }, organization([])],
     ['of the second version, whatever else is there', { ...version1, v: 2, org_id: 7 }, { organization: null }],
     ['of the first version, whatever else is there', { ...version1, o: 7 }, organization([])],

@@ -6,6 +6,8 @@ const MASK = /^\d{1,100}$/;
 const organizationId = z.string().regex(/^org_\w{1,100}$/);
 const role = z.string().min(1);
 const none = z.never().optional();
+/** Organizations without a slug have it as null or as an empty text. */
+const slug = z.string().nullish();
 
 /** Elements by comma, each of which is so; an empty text has none. */
 const listOf = (isElement: (element: string) => boolean) =>
@@ -20,7 +22,7 @@ const Version2 = z.object({
   o: z
     .object({
       id: organizationId,
-      slg: z.string().optional(),
+      slg: slug,
       rol: role,
       per: z.string().optional(),
       fpm: listOf((mask) => MASK.test(mask)).optional(),
@@ -31,11 +33,11 @@ const Version2 = z.object({
 const Version1 = z.union([
   z.object({
     org_id: organizationId,
-    org_slug: z.string().optional(),
+    org_slug: slug,
     org_role: role,
     org_permissions: z.array(z.string()).optional(),
   }),
-  z.object({ org_id: none, org_slug: none, org_role: none, org_permissions: none }),
+  z.object({ org_id: none, org_slug: z.literal('').nullish(), org_role: none, org_permissions: none }),
 ]);
 
 /**
