@@ -50,15 +50,24 @@ describe('an event of an organization', () => {
     ['organization.updated', ORGANIZATION, 'id'],
     ['organization.deleted', { id: 'org_1' }, 'id'],
     ['organizationMembership.deleted', MEMBERSHIP, 'id'],
-    ['organizationMembership.deleted', MEMBERSHIP, 'role'],
-    ['organizationMembership.deleted', MEMBERSHIP, 'organization'],
     ['organizationMembership.deleted', MEMBERSHIP, 'organization.id'],
     ['organizationMembership.deleted', MEMBERSHIP, 'public_user_data.user_id'],
+    ['organizationInvitation.accepted', INVITATION, 'id'],
+  ])('%s is none without that: %j, %s', (type, data, field) => {
+    expect(() => read(type, without(data, field))).toThrow(Problem);
+  });
+
+  it.each<[ClerkEventType, object, string]>([
+    ['organization.deleted', { id: 'org_1', deleted: true }, 'id'],
+    ['organizationMembership.deleted', MEMBERSHIP, 'role'],
+    ['organizationMembership.deleted', MEMBERSHIP, 'organization'],
+    ['organizationMembership.updated', MEMBERSHIP, 'public_user_data'],
     ['organizationInvitation.accepted', INVITATION, 'organization_id'],
     ['organizationInvitation.accepted', INVITATION, 'email_address'],
     ['organizationInvitation.accepted', INVITATION, 'role'],
-  ])('%s is none without that: %j, %s', (type, data, field) => {
-    expect(() => read(type, without(data, field))).toThrow(Problem);
+  ])('%s is incomplete without that: %j, %s', (type, data, field) => {
+    const { clerkEvent, isIncomplete } = readEvent('msg_1', { type, data: without(data, field) }, NOW);
+    expect([clerkEvent, isIncomplete]).toEqual([undefined, true]);
   });
 
   it.each<[ClerkEventType, object, string[]]>([

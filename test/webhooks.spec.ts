@@ -87,8 +87,8 @@ describe('a delivery', () => {
     ['without data', () => JSON.stringify({ type: 'user.updated' })],
     ['a type with a line break', () => JSON.stringify({ type: 'user\nupdated', data: {} })],
     [
-      'a deletion without an id',
-      () => JSON.stringify(clerk.anEvent('user.deleted', { object: 'user', deleted: true })),
+      'a deletion without an id, that says of nothing that it is deleted',
+      () => JSON.stringify(clerk.anEvent('user.deleted', { object: 'user' })),
     ],
     ['an id that is no text', () => JSON.stringify(clerk.anEvent('user.updated', { ...clerk.aUser(), id: 5 }))],
     ['an id with a NUL', () => JSON.stringify(clerk.anEvent('user.deleted', { id: 'user_\0' }))],

@@ -77,3 +77,16 @@ export type ClerkEvent<Type extends ClerkEventType = ClerkEventType> = {
 export function isClerkEventType(type: string): type is ClerkEventType {
   return Object.hasOwn(CLERK_EVENTS, type);
 }
+
+/** The fields that Clerk's own schema lets events leave out, and that handlers need. */
+const OMITTABLE: Record<string, string[]> = {
+  organizationMembership: ['role', 'organization', 'public_user_data'],
+  organizationInvitation: ['organization_id', 'email_address', 'role'],
+};
+
+/** Whether Clerk may leave that field out of an event of the type: its object may be named by its id alone, a deleted one by nothing. */
+export function isOmittable(type: ClerkEventType, field: string, data: Record<string, unknown>): boolean {
+  if (data[field] !== undefined && data[field] !== null) return false;
+  if (field === 'id') return type.endsWith('.deleted') && data.deleted === true;
+  return OMITTABLE[type.split('.')[0] ?? '']?.includes(field) ?? false;
+}

@@ -9,7 +9,7 @@ export const WEBHOOKS_HELP = `Looks at the events that Clerk sent, and deals wit
   npm run webhooks -- replay ID... [--json]
   npm run webhooks -- replay [--status S] [--type T] [--since W] [--json]   (one of the three, or more)
 
-  --status   processed, ignored, failed, quarantined
+  --status   processed, ignored, failed, quarantined, unresolved
   --type     such as user.updated
   --since    30m, 12h, 7d, or a time such as 2026-01-31T12:00:00Z
   --limit    how many the list shows, newest first (50)
@@ -20,7 +20,7 @@ Replaying an event that was dealt with is safe: what is newer stays, and jobs of
 
 const DEFAULT_LIMIT = 50;
 const UNITS_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-const STATUSES: InboxStatus[] = ['processed', 'ignored', 'failed', 'quarantined'];
+const STATUSES: InboxStatus[] = ['processed', 'ignored', 'failed', 'quarantined', 'unresolved'];
 
 const FLAGS = {
   status: { type: 'string' },

@@ -26,6 +26,7 @@ const MembershipSchema = defineEntity({
     ...times,
   },
   uniques: [{ properties: ['tenantId', 'userId'] }],
+  indexes: [{ properties: ['tenantId', 'clerkId'] }],
 });
 
 /** A user in a tenant, with a role. */

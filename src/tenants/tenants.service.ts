@@ -1,9 +1,10 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { Principal, SessionPrincipal } from '../auth/index.ts';
-import type { EventTenants } from '../clerk/index.ts';
+import type { EventObject, EventTenants } from '../clerk/index.ts';
 import { announceUpdates, asTenant, ChangeLog, Followed, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
+import { fieldsOf } from './event-objects.ts';
 import { keyOfMembership, MEMBERSHIP_CHANGED, MembershipMirror } from './membership-mirror.service.ts';
 import { Tenant } from './tenant.entity.ts';
 import { factsOfClaim } from './tenant-facts.ts';
@@ -62,6 +63,10 @@ export class TenantsService implements EventTenants {
   async idOf(em: EntityManager, organizationId: string): Promise<string | null> {
     const tenant = await em.findOne(Tenant, { clerkId: organizationId }, { disableIdentityMap: true });
     return tenant?.id ?? null;
+  }
+
+  async fieldsOf(em: EntityManager, object: EventObject) {
+    return fieldsOf(em, object);
   }
 
   async #meet(organization: { clerkId: string; slug: string | null }): Promise<TenantSnapshot> {

@@ -6,14 +6,17 @@ import { isDatabaseUnavailable, safeMessage, transaction } from '../database/ind
 import { Jobs } from '../jobs/index.ts';
 import { EventHandlers } from './event-handlers.service.ts';
 import { Inbox } from './inbox.service.ts';
+import type { InboxStatus } from './inbox-event.entity.ts';
+import { IncompleteEvents } from './incomplete-events.service.ts';
 import type { ReceivedEvent } from './received-event.ts';
+import { Replay } from './replay.service.ts';
 
 /** Half of the connections, so that a flood of events leaves requests theirs. */
 const MAX_RUNNING = 6;
 const MAX_WAITING = 500;
 
 /** What became of a delivery; `duplicate`: the event had been dealt with before. */
-export type Outcome = 'processed' | 'ignored' | 'quarantined' | 'duplicate';
+export type Outcome = Exclude<InboxStatus, 'failed'> | 'duplicate';
 
 interface Run {
   readonly outcome: Promise<Outcome>;
@@ -34,6 +37,8 @@ export class Deliveries {
     private readonly inbox: Inbox,
     private readonly handlers: EventHandlers,
     private readonly jobs: Jobs,
+    private readonly incomplete: IncompleteEvents,
+    private readonly replay: Replay,
   ) {}
 
   /**
@@ -66,24 +71,44 @@ export class Deliveries {
     }
   }
 
-  async #apply(em: EntityManager, event: ReceivedEvent): Promise<Outcome> {
+  async #apply(em: EntityManager, received: ReceivedEvent): Promise<Outcome> {
+    await this.incomplete.takeTurn(em, received);
+    const event = await this.incomplete.complete(em, received);
     const { core, feature } = this.handlers.of(event.type);
-    const isForeign = this.#isForeign(event);
-    const status = isForeign ? 'quarantined' : core.length + feature.length > 0 ? 'processed' : 'ignored';
+    const status = this.#statusOf(event, core.length + feature.length > 0);
     if (!(await this.inbox.record(em, event, status))) {
       await this.inbox.countDeliveries(em, event.id, 1);
       return 'duplicate';
     }
-    if (isForeign) this.#logger.warn(`event ${event.id} is of instance ${event.instanceId}, not of ours; set aside`);
-    if (isForeign || !event.clerkEvent) return status;
+    this.#tell(event, status);
+    if (status === 'quarantined' || !event.clerkEvent) return status;
     for (const { handle } of core) await handle(event.clerkEvent, em);
     for (const { name } of feature) await this.jobs.enqueue(em, name, { eventId: event.id });
+    await this.replay.settleWaiting(em, event);
     return status;
   }
 
-  /** While ours is unknown, events of any instance are taken: whoever holds the secret is believed. */
+  #statusOf(event: ReceivedEvent, isHandled: boolean): Exclude<InboxStatus, 'failed'> {
+    if (this.#isForeign(event)) return 'quarantined';
+    if (event.isIncomplete) return 'unresolved';
+    return isHandled ? 'processed' : 'ignored';
+  }
+
+  /**
+   * While ours is unknown, events of any instance are taken: whoever holds the secret is believed. Those of none are examples
+   * that the dashboard sends.
+   */
   #isForeign({ instanceId }: ReceivedEvent): boolean {
-    return instanceId !== null && this.instance.id !== undefined && instanceId !== this.instance.id;
+    return instanceId === null || (this.instance.id !== undefined && instanceId !== this.instance.id);
+  }
+
+  #tell({ id, type, instanceId }: ReceivedEvent, status: InboxStatus): void {
+    if (status === 'quarantined')
+      this.#logger.warn(
+        `Event ${id} is of ${instanceId ? `instance ${instanceId}` : 'no instance'}, not of ours; set aside`,
+      );
+    if (status === 'unresolved')
+      this.#logger.warn(`Event ${id} (${type}) is kept: it names an object that is not known here`);
   }
 
   async #fail(event: ReceivedEvent, error: Error): Promise<void> {

@@ -2,9 +2,10 @@ import { defineEntity, p } from '@mikro-orm/core';
 
 /**
  * `processed`: its effects are here. `ignored`: nobody asked for its type. `failed`: a core handler threw, the sender
- * repeats. `quarantined`: of another instance than ours.
+ * repeats. `quarantined`: of another instance than ours, or of none. `unresolved`: it names its object by an id alone that
+ * is not known here, yet.
  */
-export type InboxStatus = 'processed' | 'ignored' | 'failed' | 'quarantined';
+export type InboxStatus = 'processed' | 'ignored' | 'failed' | 'quarantined' | 'unresolved';
 
 const InboxEventSchema = defineEntity({
   name: 'InboxEvent',
@@ -14,7 +15,7 @@ const InboxEventSchema = defineEntity({
     id: p.text().primary(),
     type: p.text(),
     status: p.text().$type<InboxStatus>(),
-    objectId: p.text().nullable(),
+    objectId: p.text().nullable().index(),
     userId: p.text().nullable(),
     tenantId: p.text().nullable(),
     instanceId: p.text().nullable(),
@@ -27,7 +28,7 @@ const InboxEventSchema = defineEntity({
     receivedAt: p.datetime().index(),
     handledAt: p.datetime().nullable(),
   },
-  indexes: [{ name: 'inbox_open', properties: ['status'], where: "status in ('failed', 'quarantined')" }],
+  indexes: [{ name: 'inbox_open', properties: ['status'], where: "status in ('failed', 'quarantined', 'unresolved')" }],
 });
 
 /** An event of Clerk's, kept from its first delivery on; ids of objects are Clerk's. */

@@ -10,6 +10,7 @@ interface Health {
   lastEventAgeSeconds: number | null;
   failed: number;
   quarantined: number;
+  unresolved: number;
   deadJobs: number;
   waitingJobs: number;
 }
@@ -31,6 +32,7 @@ export class InboxHealth {
     gauge('webhook_last_event_age_seconds', 'Since the last event that was dealt with', 'lastEventAgeSeconds');
     gauge('webhook_failed', 'Events whose core handlers failed', 'failed');
     gauge('webhook_quarantined', 'Events of another instance than ours', 'quarantined');
+    gauge('webhook_unresolved', 'Events that name an object that is not known here', 'unresolved');
     gauge('jobs_dead', 'Jobs that failed for good', 'deadJobs');
     gauge('jobs_waiting', 'Jobs that wait for their turn, or for another attempt', 'waitingJobs');
   }
@@ -47,13 +49,15 @@ export class InboxHealth {
       this.em.fork().execute<Omit<Health, 'deadJobs' | 'waitingJobs'>[]>(HEALTH),
       this.jobs.counts(),
     ]);
-    return { lastEventAgeSeconds: null, failed: 0, quarantined: 0, ...inbox, deadJobs: dead, waitingJobs: waiting };
+    const none = { lastEventAgeSeconds: null, failed: 0, quarantined: 0, unresolved: 0 };
+    return { ...none, ...inbox, deadJobs: dead, waitingJobs: waiting };
   }
 }
 
 const HEALTH = `
 select count(*) filter (where status = 'failed')::int as failed,
        count(*) filter (where status = 'quarantined')::int as quarantined,
+       count(*) filter (where status = 'unresolved')::int as unresolved,
        (select round(extract(epoch from now() - handled_at))::int from inbox where status in ('processed', 'ignored')
         order by received_at desc limit 1) as "lastEventAgeSeconds"
-from inbox where status in ('failed', 'quarantined')`;
+from inbox where status in ('failed', 'quarantined', 'unresolved')`;

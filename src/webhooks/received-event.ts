@@ -7,6 +7,7 @@ import {
   cutNested,
   inMilliseconds,
   isClerkEventType,
+  isOmittable,
 } from '../clerk/index.ts';
 import { Problem } from '../http/index.ts';
 import type { InboxEvent } from './inbox-event.entity.ts';
@@ -15,7 +16,7 @@ const Envelope = z.looseObject({
   type: z.string().regex(/^[\w.:-]{1,100}$/),
   data: z.custom<Record<string, unknown>>(isRecord),
   timestamp: ClerkTime.nullish(),
-  instance_id: ClerkId.nullish(),
+  instance_id: ClerkId.nullish().catch(null),
 });
 type Envelope = z.output<typeof Envelope>;
 type Data = Envelope['data'];
@@ -31,6 +32,8 @@ export interface ReceivedEvent {
   readonly payload: Record<string, unknown>;
   /** Checked, when its type is one that handlers may ask for. */
   readonly clerkEvent: ClerkEvent | undefined;
+  /** Whether Clerk left out what the handlers of its type need: our copy may know it. */
+  readonly isIncomplete: boolean;
 }
 
 /**
@@ -44,6 +47,7 @@ export function readEvent(id: string, content: unknown, receivedAt: Date): Recei
   const data = withTimes(parsed.data.data, receivedAt);
   const sentAt = inMilliseconds(timestamp ?? receivedAt.getTime(), receivedAt);
   const at = timeOf(data.updated_at) ?? sentAt;
+  const clerkEvent = isClerkEventType(type) ? checked({ id, type, at, sentAt, data }) : undefined;
   return {
     id,
     type,
@@ -51,8 +55,15 @@ export function readEvent(id: string, content: unknown, receivedAt: Date): Recei
     receivedAt,
     instanceId: instanceId ?? null,
     payload: keptOf(parsed.data),
-    clerkEvent: isClerkEventType(type) ? checked({ id, type, at, sentAt, data }) : undefined,
+    clerkEvent: clerkEvent === 'incomplete' ? undefined : clerkEvent,
+    isIncomplete: clerkEvent === 'incomplete',
   };
+}
+
+/** The event with these fields where it has none. */
+export function completed({ id, payload, receivedAt }: ReceivedEvent, fields: Record<string, unknown>): ReceivedEvent {
+  const said = Object.entries(asRecord(payload.data)).filter(([, value]) => value !== null);
+  return readEvent(id, { ...payload, data: { ...fields, ...Object.fromEntries(said) } }, receivedAt);
 }
 
 /** An event as it was received, from its row. */
@@ -60,21 +71,28 @@ export function readStored({ id, payload, receivedAt }: InboxEvent): ReceivedEve
   return readEvent(id, payload, receivedAt);
 }
 
+/** The kind of object that an event of the type is about. */
+export function kindOf(type: string): string {
+  return type.split('.')[0] ?? '';
+}
+
 /** The ids of whom and what an event is about, wherever its type has them. */
 export function subjectsOf({ type, payload }: ReceivedEvent) {
   const data = asRecord(payload.data);
   const [user, organization, payer] = [data.public_user_data, data.organization, data.payer].map(asRecord);
-  const own = type.split('.')[0];
+  const own = kindOf(type);
   const userId = own === 'user' ? data.id : (data.user_id ?? user?.user_id ?? payer?.user_id);
   const tenantId =
     own === 'organization' ? data.id : (data.organization_id ?? organization?.id ?? payer?.organization_id);
   return { objectId: storable(data.id), userId: storable(userId), tenantId: storable(tenantId) };
 }
 
-function checked({ type, ...event }: Omit<ClerkEvent, 'data'> & { data: object }) {
+function checked({ type, ...event }: Omit<ClerkEvent, 'data'> & { data: Data }): ClerkEvent | 'incomplete' {
   const parsed = CLERK_EVENTS[type].safeParse(event.data);
-  if (!parsed.success) throw new Problem('invalid_input', { detail: `The event lacks what ${type} must have.` });
-  return { ...event, type, data: parsed.data } as ClerkEvent;
+  if (parsed.success) return { ...event, type, data: parsed.data } as ClerkEvent;
+  if (parsed.error.issues.every(({ path: [field] }) => isOmittable(type, String(field), event.data)))
+    return 'incomplete';
+  throw new Problem('invalid_input', { detail: `The event lacks what ${type} must have.` });
 }
 
 /**

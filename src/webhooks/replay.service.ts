@@ -4,7 +4,8 @@ import { transaction } from '../database/index.ts';
 import { type DeadJob, Jobs } from '../jobs/index.ts';
 import { EventHandlers } from './event-handlers.service.ts';
 import { InboxEvent, type InboxStatus } from './inbox-event.entity.ts';
-import { readStored } from './received-event.ts';
+import { IncompleteEvents, mayWait } from './incomplete-events.service.ts';
+import { type ReceivedEvent, readStored, subjectsOf } from './received-event.ts';
 
 /** How many ids are held at a time. */
 const BATCH = 1000;
@@ -32,6 +33,7 @@ export class Replay {
     private readonly em: EntityManager,
     private readonly handlers: EventHandlers,
     private readonly jobs: Jobs,
+    private readonly incomplete: IncompleteEvents,
   ) {}
 
   /** Newest first. */
@@ -75,16 +77,37 @@ export class Replay {
     await transaction(this.em.fork(), async (em) => {
       const row = await em.findOne(InboxEvent, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!row) throw new Error('There is no such event');
-      const { clerkEvent } = readStored(row);
-      const { core, feature } = this.handlers.of(row.type);
-      if (clerkEvent) for (const { handle } of core) await handle(clerkEvent, em);
-      for (const { name } of feature)
-        if (row.status !== 'processed') await this.jobs.enqueue(em, name, { eventId: id });
-        else await this.jobs.revive(em, name, { eventId: id });
-      row.status = core.length + feature.length > 0 ? 'processed' : 'ignored';
-      row.error = null;
-      row.handledAt = new Date();
+      if (!(await this.#deal(em, row))) throw new Error('It names an object that is not known here');
     });
+  }
+
+  /** Deals with the events that named the object of this one, which is known by now, by its id alone. In its transaction. */
+  async settleWaiting(em: EntityManager, event: ReceivedEvent): Promise<void> {
+    const { objectId } = subjectsOf(event);
+    if (!objectId || !mayWait(event)) return;
+    const waiting = await em.find(
+      InboxEvent,
+      { objectId, status: 'unresolved' },
+      { orderBy: { eventAt: 'asc', id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    for (const row of waiting) await this.#deal(em, row);
+  }
+
+  /** False, and nothing changed, when its object is not known. */
+  async #deal(em: EntityManager, row: InboxEvent): Promise<boolean> {
+    const stored = readStored(row);
+    const event = await this.incomplete.complete(em, stored);
+    if (event.isIncomplete) return false;
+    const { core, feature } = this.handlers.of(row.type);
+    if (event.clerkEvent) for (const { handle } of core) await handle(event.clerkEvent, em);
+    for (const { name } of feature)
+      if (row.status !== 'processed') await this.jobs.enqueue(em, name, { eventId: row.id });
+      else await this.jobs.revive(em, name, { eventId: row.id });
+    row.status = core.length + feature.length > 0 ? 'processed' : 'ignored';
+    row.error = null;
+    row.handledAt = new Date();
+    if (stored.isIncomplete) Object.assign(row, { payload: event.payload, ...subjectsOf(event) });
+    return true;
   }
 
   #places(filter: EventFilter) {
