@@ -1,5 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
+import { Revocations } from '../auth/index.ts';
 import { type ClerkMembership, ClerkOrganizations } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { asTenant, transaction } from '../database/index.ts';
@@ -28,6 +29,7 @@ export class MembersService {
     private readonly em: EntityManager,
     private readonly clerk: ClerkOrganizations,
     private readonly mirror: MembershipMirror,
+    private readonly revocations: Revocations,
     @Inject(SETTINGS) settings: Settings,
   ) {
     this.#clockSkewMs = settings.clerk.clockSkewMs;
@@ -70,12 +72,15 @@ export class MembersService {
     await this.#change(tenantId, userId, check, { keepsAdmin: false }, async (membership) => {
       const { user, tenant, clerkId = null } = membership;
       const answer = await this.#remove(membership);
-      // Clerk's clock may be ahead of ours: by ours alone a token from just before the end would seem to be from after it,
-      // of a later membership. Who is added again at once waits that long for a token that counts
-      const at = Math.max(answer?.updated_at ?? 0, Date.now() + this.#clockSkewMs);
-      if (answer) return (em) => this.mirror.mirror(em, answer, { eventId: ANSWER, endedAt: at });
+      const at = Math.max(answer?.updated_at ?? 0, Date.now());
       const pair = { userId: user.clerkId, tenantId: tenant.clerkId };
-      return (em) => this.mirror.endNamed(em, pair, { clerkId, at, eventId: ANSWER });
+      return async (em) => {
+        if (answer) await this.mirror.mirror(em, answer, { eventId: ANSWER, endedAt: at });
+        else await this.mirror.endNamed(em, pair, { clerkId, at, eventId: ANSWER });
+        // Clerk's clock may be ahead of ours: by ours alone a token from just before the end would seem to be from after it,
+        // of a later membership. Who is added again at once waits that long for a token that counts
+        await this.revocations.revokeMembership(em, pair, at + this.#clockSkewMs);
+      };
     });
   }
 

@@ -1,8 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Revocations } from '../auth/index.ts';
 import type { ClerkMembership, Ending } from '../clerk/index.ts';
+import { SETTINGS, type Settings } from '../config/index.ts';
 import { asTenant, ChangeLog } from '../database/index.ts';
 import { factsOfPublicData, UserMirror } from '../users/index.ts';
 import { ownersOf, type Pair, pairOf } from './membership-pair.ts';
@@ -39,12 +40,17 @@ export function keyOfMembership({ userId, tenantId }: Ids): string {
  */
 @Injectable()
 export class MembershipMirror {
+  readonly #clockSkewMs: number;
+
   constructor(
     private readonly users: UserMirror,
     private readonly tenants: TenantMirror,
     private readonly changes: ChangeLog,
     private readonly revocations: Revocations,
-  ) {}
+    @Inject(SETTINGS) { clerk }: Settings,
+  ) {
+    this.#clockSkewMs = clerk.clockSkewMs;
+  }
 
   /**
    * Brings the row in line with what Clerk said, unless it knows something newer. User and tenant may not have been told yet;
@@ -80,10 +86,11 @@ export class MembershipMirror {
 
   /**
    * Notes the membership that a token speaks of: where none of the pair was ever known, or the last one ended before the token
-   * was issued (seconds). Never under a deleted tenant or user. In a transaction of the tenant.
+   * was issued (seconds), by more than the clock skew. Never under a deleted tenant or user. In a transaction of the tenant.
    */
   async meet(em: EntityManager, ids: Ids, { role, issuedAt }: { role: string; issuedAt: number }): Promise<void> {
-    const [met] = await em.execute<{ inserted: boolean }[]>(MEET, [uuidv7(), role, ids.userId, ids.tenantId, issuedAt]);
+    const values = [uuidv7(), role, ids.userId, ids.tenantId, this.#clockSkewMs, issuedAt];
+    const [met] = await em.execute<{ inserted: boolean }[]>(MEET, values);
     if (met && !met.inserted) this.changes.record(em, MEMBERSHIP_CHANGED, keyOfMembership(ids));
   }
 

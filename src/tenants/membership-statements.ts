@@ -49,7 +49,10 @@ update memberships set ended_at = null, clerk_updated_at = 0, clerk_event_id = '
 where tenant_id = ? and user_id = ? and clerk_id = ? and ended_at is not null
   and exists (select from tenants where tenants.id = tenant_id and deleted_at is null) returning 1`;
 
-/** After an end the row shows a later membership, which has no name yet, so that nothing more of the last one counts. */
+/**
+ * After an end the row shows a later membership, which has no name yet, so that nothing more of the last one counts. Within the
+ * clock skew after an end a token may be from before it, since who issued it may be ahead of who told of the end.
+ */
 export const MEET = `
 with told as (select ?::uuid as id, ?::text as role, ?::uuid as user_id, ?::uuid as tenant_id)
 insert into memberships as stored (id, tenant_id, user_id, role)
@@ -60,5 +63,5 @@ for share of users, tenants
 on conflict (tenant_id, user_id) do update set
   role = excluded.role, ended_at = null, clerk_id = null, leaving_since = null, clerk_updated_at = 0, clerk_event_id = '',
   clerk_created_at = stored.clerk_created_at + 1, updated_at = now()
-where stored.ended_at < to_timestamp(?)
+where stored.ended_at + ? * interval '1 millisecond' < to_timestamp(?)
 returning (xmax = 0) as inserted`;
