@@ -23,7 +23,9 @@ export async function createApp(
   module: DynamicModule | Type = AppModule.with(settings),
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(module, { bodyParser: false, bufferLogs: true });
-  app.useLogger(app.get(Logger));
+  const logger = app.get(Logger);
+  app.useLogger(logger);
+  for (const warning of settings.warnings) logger.warn(warning, 'Settings');
   app.set('trust proxy', settings.trustProxy ?? false);
   app.set('query parser', 'simple');
   app.set('etag', false);

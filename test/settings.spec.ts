@@ -8,6 +8,9 @@ type Environment = Record<string, string | undefined>;
 const DATABASE = 'postgres://gatehouse:pw@127.0.0.1:5432/gatehouse';
 
 const PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const PRIVATE_PEM = String(
+  generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
+);
 const SECRET = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
 const WEAK_PEM = publicPem(generateKeyPairSync('rsa', { modulusLength: 1024 }));
 const PSS_PEM = publicPem(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }));
@@ -34,6 +37,14 @@ function publishableKey(content: string, prefix = 'pk_test_'): string {
 
 function publicPem({ publicKey }: ReturnType<typeof generateKeyPairSync>): string {
   return String(publicKey.export({ type: 'spki', format: 'pem' }));
+}
+
+/** The whole of IPv4, in ranges of so many bits. */
+function piecesOf(bits: number): string[] {
+  return Array.from({ length: 2 ** bits }, (_, index) => {
+    const first = index * 2 ** (32 - bits);
+    return `${[24, 16, 8, 0].map((shift) => (first >>> shift) & 255).join('.')}/${bits}`;
+  });
 }
 
 /** The error's lines, one for each setting, without their indentation. */
@@ -141,6 +152,11 @@ describe('a wrong setting', () => {
     ['CLERK_PUBLISHABLE_KEY', 'a host with the default port', publishableKey('clerk.example.com:443$'), /publishable/],
     ['CLERK_PUBLISHABLE_KEY', 'a path', publishableKey('clerk.example.com/x$'), /publishable key/],
     ['CLERK_JWT_KEY', 'not PEM', 'MIIBIjANBgkqhkiG9w0BAQEFAAOC', /PEM public key/],
+    ['CLERK_JWT_KEY', 'a key set', '{"keys":[{"kty":"RSA","n":"hunter2","e":"AQAB"}]}', /PEM public key/],
+    ['CLERK_JWT_KEY', 'base64 of something else', Buffer.from('hunter2'.repeat(50)).toString('base64'), /PEM public/],
+    ['CLERK_JWT_KEY', 'a private key', PRIVATE_PEM, /PEM public key/],
+    ['CLERK_JWT_KEY', 'a private key in base64', Buffer.from(PRIVATE_PEM).toString('base64'), /PEM public key/],
+    ['CLERK_JWT_KEY', 'two keys', PEM + PEM, /PEM public key/],
     ['CLERK_JWT_KEY', 'PEM that is cut', PEM.slice(0, 200), /PEM public key/],
     ['CLERK_JWT_KEY', 'RSA of 1024 bits', WEAK_PEM, /RSA, 2048 bits or more/],
     ['CLERK_JWT_KEY', 'for another padding than RS256 has', PSS_PEM, /RSA, 2048 bits or more/],
@@ -154,6 +170,11 @@ describe('a wrong setting', () => {
     ],
     ['CLERK_API_URL', 'no address', 'api.clerk.com', /https:\/\//],
     ['CLERK_API_URL', 'another scheme', 'file:///etc/passwd', /https:\/\//],
+    ['CLERK_API_URL', 'with a user', 'https://me@api.clerk.com', /without user, query or fragment/],
+    ['CLERK_API_URL', 'with a password', 'https://:hunter2@api.clerk.com', /without user, query or fragment/],
+    ['CLERK_API_URL', 'with a query', 'https://api.clerk.com?key=hunter2', /without user, query or fragment/],
+    ['CLERK_API_URL', 'with an empty query', 'https://api.clerk.com/?', /without user, query or fragment/],
+    ['CLERK_API_URL', 'with a fragment', 'http://127.0.0.1:4400/#v1', /without user, query or fragment/],
     ['CLERK_API_URL', 'with a tab', 'https://api.clerk\t.com', /https:\/\/.*a tab in it/],
     ['CLERK_API_URL', 'with a blank', 'https://proxy.example.com/my clerk', /https:\/\/.*a blank in it/],
     ['CLERK_API_URL', 'with the version that is added', 'https://api.clerk.com/v1/', /without \/v1/],
@@ -216,6 +237,23 @@ describe('a wrong setting', () => {
     ['TRUST_PROXY', 'every IPv4 address', '0.0.0.0/0', /trusting everyone is refused/],
     ['TRUST_PROXY', 'every IPv6 address', '::/0', /trusting everyone is refused/],
     ['TRUST_PROXY', 'every address, written otherwise', '10.0.0.0/8,0.0.0.0/00', /trusting everyone is refused/],
+    ['TRUST_PROXY', 'every IPv4 address in two pieces', '0.0.0.0/1,128.0.0.0/1', /everyone is refused/],
+    ['TRUST_PROXY', 'in four pieces', '0.0.0.0/2,64.0.0.0/2,128.0.0.0/2,192.0.0.0/2', /everyone is refused/],
+    ['TRUST_PROXY', 'every IPv6 address in two pieces', '::/1,8000::/1', /everyone is refused/],
+    ['TRUST_PROXY', 'every IPv6 address that is given out', '2000::/3', /everyone is refused/],
+    [
+      'TRUST_PROXY',
+      'the IPv6 addresses of all registries',
+      '2400::/12,2600::/12,2800::/12,2a00::/12,2c00::/12',
+      /everyone is/,
+    ],
+    ['TRUST_PROXY', 'half of IPv4, beside a private range', '10.0.0.0/8,128.0.0.0/1', /everyone is refused/],
+    ['TRUST_PROXY', 'in pieces of /8', piecesOf(8).join(), /everyone is refused/],
+    ['TRUST_PROXY', 'in pieces of /8 but some', piecesOf(8).slice(40, 200).join(), /everyone is refused/],
+    ['TRUST_PROXY', 'in pieces of /12, in no order', piecesOf(12).toReversed().join(), /everyone is refused/],
+    ['TRUST_PROXY', 'in pieces, with the bits of hosts', '10.1.2.3/1,200.1.2.3/1', /everyone is refused/],
+    ['TRUST_PROXY', 'IPv4 written as IPv6', '::ffff:0.0.0.0/96', /everyone is refused/],
+    ['TRUST_PROXY', 'IPv4 written as IPv6, in pieces', '::ffff:0:0/97,::ffff:8000:0/97', /everyone is refused/],
     ['TRUST_PROXY', 'garbage', 'the load balancer', /addresses as CIDRs/],
     ['TRUST_PROXY', 'a range that is too narrow', '10.0.0.0/33', /addresses as CIDRs/],
     ['TRUST_PROXY', 'a range without bits', '10.0.0.0/', /addresses as CIDRs/],
@@ -370,6 +408,17 @@ describe('settings that need each other', () => {
     expect(readSettings(anEnvironment()).clerk.authorizedParties).toBeUndefined();
   });
 
+  it.each([
+    ['a live publishable key', 'sk_test_c2VjcmV0', 'pk_live_'],
+    ['a live secret key', 'sk_live_c2VjcmV0', 'pk_test_'],
+  ])('are keys of one instance: not one of a development instance and %s', (_what, CLERK_SECRET_KEY, prefix) => {
+    const CLERK_PUBLISHABLE_KEY = publishableKey('clerk.example.com$', prefix);
+    for (const NODE_ENV of ['production', 'development']) {
+      const lines = complaintsOf(aProduction({ NODE_ENV, CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY }));
+      expect(lines).toContainEqual(expect.stringMatching(/^CLERK_PUBLISHABLE_KEY: .*CLERK_SECRET_KEY.*one instance/));
+    }
+  });
+
   it('need an issuer, from either of two settings', () => {
     const lines = complaintsOf(anEnvironment({ CLERK_PUBLISHABLE_KEY: undefined }));
     expect(lines).toEqual([expect.stringMatching(/^CLERK_PUBLISHABLE_KEY: is missing; .*CLERK_ISSUER/)]);
@@ -421,6 +470,11 @@ describe('a setting that is not given', () => {
     ['PORT', '65535', { port: 65_535 }],
     ['TRUST_PROXY', '2', { trustProxy: 2 }],
     ['TRUST_PROXY', '10.0.0.0/8, fd00::/8,192.0.2.1', { trustProxy: ['10.0.0.0/8', 'fd00::/8', '192.0.2.1'] }],
+    [
+      'TRUST_PROXY',
+      'fc00::/7,fe80::/10,::1,127.0.0.0/8',
+      { trustProxy: ['fc00::/7', 'fe80::/10', '::1', '127.0.0.0/8'] },
+    ],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
   ])('gives way to %s=%s', (name, value, expected) => {
     expect(readSettings(aProduction({ [name]: value }))).toMatchObject(expected);
@@ -466,13 +520,90 @@ describe('an origin', () => {
   });
 });
 
+describe('ranges of proxies', () => {
+  const PRIVATE = '10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10';
+
+  it.each([
+    ['all that are private', PRIVATE],
+    ['those beside a public one', `${PRIVATE},17.0.0.0/8`],
+    ['of a network for content', '173.245.48.0/20,104.16.0.0/13,162.158.0.0/15,2400:cb00::/32,2a06:98c0::/29'],
+    ['a private one in pieces', piecesOf(16).slice(2560, 2816).join()],
+  ])('may be %s', (_what, TRUST_PROXY) => {
+    expect(readSettings(aProduction({ TRUST_PROXY })).trustProxy).toEqual(TRUST_PROXY.split(','));
+  });
+});
+
+describe('what production lets pass', () => {
+  const LIVE = {
+    CLERK_SECRET_KEY: 'sk_live_c2VjcmV0',
+    CLERK_PUBLISHABLE_KEY: publishableKey('clerk.example.com$', 'pk_live_'),
+  };
+  const namesIn = (settings: Environment) => readSettings(aProduction({ ...LIVE, ...settings })).warnings;
+
+  it.each<[string, Environment, RegExp[]]>([
+    ['nothing', {}, []],
+    [
+      'keys of a development instance',
+      { ...anEnvironment(), DATABASE_URL: DATABASE },
+      [/^CLERK_SECRET_KEY: .*development/, /^CLERK_PUBLISHABLE_KEY: .*development/],
+    ],
+    [
+      'a web client in clear',
+      { CLERK_AUTHORIZED_PARTIES: 'https://a.example.com,http://b.example.com' },
+      [/^CLERK_AUTHORIZED_PARTIES: .*http:/],
+    ],
+    ['another origin in clear', { CORS_ORIGINS: 'http://b.example.com' }, [/^CORS_ORIGINS: .*http:/]],
+    [
+      'a database in clear',
+      { DATABASE_URL: 'postgres://a:b@db.example.com/x' },
+      [/^DATABASE_URL: .*sslmode=verify-full/],
+    ],
+    [
+      'a database in clear, for its owner',
+      { DATABASE_OWNER_URL: 'postgres://a:b@10.0.0.7/x?sslmode=disable' },
+      [/^DATABASE_OWNER_URL: .*sslmode=verify-full/],
+    ],
+    [
+      'a database in clear, for wake-ups',
+      { DATABASE_LISTEN_URL: 'postgres://a:b@db/x' },
+      [/^DATABASE_LISTEN_URL: .*sslmode/],
+    ],
+    ['a database with TLS', { DATABASE_URL: 'postgres://a:b@db.example.com/x?sslmode=require' }, []],
+    ['a database by a socket', { DATABASE_URL: 'postgres://localhost/x?host=/var/run/postgresql' }, []],
+    ['a Redis in clear', { REDIS_URL: 'redis://:secret@redis.example.com' }, [/^REDIS_URL: .*rediss:/]],
+    ['a Redis with TLS', { REDIS_URL: 'rediss://:secret@redis.example.com' }, []],
+    ['a Redis of this machine', { REDIS_URL: 'redis://:secret@[::1]:6379' }, []],
+    [
+      'passwords of docker-compose.yml',
+      {
+        DATABASE_URL: 'postgres://gatehouse:gatehouse@127.0.0.1/gatehouse',
+        DATABASE_OWNER_URL: 'postgres://gatehouse_owner:owner@127.0.0.1/gatehouse',
+        REDIS_URL: 'redis://:redis@127.0.0.1',
+      },
+      [/^DATABASE_URL: .*password/, /^DATABASE_OWNER_URL: .*password/, /^REDIS_URL: .*password/],
+    ],
+    ['the token of .env.example', { METRICS_TOKEN: 'a-long-random-text' }, [/^METRICS_TOKEN: .*example/]],
+  ])('is warned of in one line for each setting: %s', (_what, settings, lines) => {
+    expect(namesIn(settings)).toEqual(lines.map((line) => expect.stringMatching(line)));
+    expect(namesIn(settings).join()).not.toMatch(/secret@|gatehouse:gatehouse|b@/);
+  });
+
+  it('is nothing to warn of elsewhere', () => {
+    expect(readSettings(anEnvironment({ REDIS_URL: 'redis://:redis@redis' })).warnings).toEqual([]);
+  });
+});
+
 describe('what only production may have', () => {
-  const live = { CLERK_SECRET_KEY: 'sk_live_c2VjcmV0' };
+  const live = {
+    CLERK_SECRET_KEY: 'sk_live_c2VjcmV0',
+    CLERK_PUBLISHABLE_KEY: undefined,
+    CLERK_ISSUER: 'https://clerk.example.com',
+  };
   const LIVE_PUBLISHABLE = publishableKey('clerk.example.com$', 'pk_live_');
 
   it.each<[string, Environment]>([
     ['a live secret key', live],
-    ['a live publishable key', { CLERK_PUBLISHABLE_KEY: LIVE_PUBLISHABLE }],
+    ['both live keys', { ...live, CLERK_PUBLISHABLE_KEY: LIVE_PUBLISHABLE }],
     ['a live secret key in a test', { ...live, NODE_ENV: 'test' }],
     ['a live secret key in development', { ...live, NODE_ENV: 'development' }],
     ['every address', { HOST: '0.0.0.0' }],
@@ -545,6 +676,20 @@ describe('CLERK_JWT_KEY', () => {
   it.each([
     ['real newlines', PEM],
     ['newlines written as \\n', PEM.replaceAll('\n', '\\n')],
+    ['newlines written as \\r\\n', PEM.replaceAll('\n', '\\r\\n')],
+    ['newlines written as \\\\n', PEM.replaceAll('\n', '\\\\n')],
+    ['line breaks of Windows', PEM.replaceAll('\n', '\r\n')],
+    ['blanks instead of newlines, on one line', PEM.replaceAll('\n', ' ')],
+    ['nothing instead of newlines, on one line', PEM.replaceAll('\n', '')],
+    ['quotes', `"${PEM.trimEnd()}"`],
+    ['quotes, and newlines written as \\n', `'${PEM.replaceAll('\n', '\\n')}'`],
+    ['an indentation', PEM.replaceAll(/^/gm, '    ')],
+    ['an indentation by tabs, and a blank line', `\n${PEM.replaceAll(/^/gm, '\t')}`],
+    ['all of it in base64', Buffer.from(PEM).toString('base64')],
+    ['all of it in base64, in lines', Buffer.from(PEM).toString('base64').replaceAll(/.{76}/g, '$&\n')],
+    ['all of it in base64url', Buffer.from(PEM).toString('base64url')],
+    ['its content alone', PEM.replaceAll(/-----.*-----|\n/g, '')],
+    ['its content alone, in lines', PEM.replaceAll(/-----.*-----\n/g, '')],
   ])('is read with %s', (_how, value) => {
     const { jwtKey } = readSettings(anEnvironment({ CLERK_JWT_KEY: value })).clerk;
     expect(jwtKey?.export({ type: 'spki', format: 'pem' })).toBe(PEM);

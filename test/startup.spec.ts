@@ -159,6 +159,12 @@ describe('a start that cannot succeed', () => {
       /^ {2}CLERK_PUBLISHABLE_KEY: is missing/m,
     ],
     ['a setting is wrong', { TRUST_PROXY: 'true' }, /^ {2}TRUST_PROXY: must be/m],
+    ['everyone is a proxy, in pieces', { TRUST_PROXY: '0.0.0.0/1,128.0.0.0/1' }, /^ {2}TRUST_PROXY: must be/m],
+    [
+      'the keys are of two instances',
+      { ...PRODUCTION, CLERK_SECRET_KEY: 'sk_live_x' },
+      /^ {2}CLERK_PUBLISHABLE_KEY: is pk_test_/m,
+    ],
   ])('ends at once with a line that names the setting: %s', async (_what, settings, says) => {
     const server = await ServerProcess.spawn(settingsFor(await createDatabase(), settings));
     expect(await server.ended()).toBe(1);
@@ -187,6 +193,16 @@ describe('a start that cannot succeed', () => {
     expect(await server.ended()).toBe(1);
     expect(server.output).toMatch(/^DATABASE_URL: its role is superuser or BYPASSRLS/m);
     expect(server.output).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe('a start in production with what had better be otherwise', () => {
+  it('warns of each setting once', async () => {
+    const settings = { ...PRODUCTION, CORS_ORIGINS: 'http://app.example.com', METRICS_TOKEN: 'a-long-random-text' };
+    const server = await ServerProcess.start(settingsFor(await createDatabase(), settings));
+    const lines = server.output.split('\n').filter((line) => line.includes('"level":40'));
+    const names = lines.map((line) => /"msg":"(\w+):/.exec(line)?.[1]);
+    expect(names).toEqual(['CLERK_SECRET_KEY', 'CLERK_PUBLISHABLE_KEY', 'CORS_ORIGINS', 'METRICS_TOKEN']);
   });
 });
 

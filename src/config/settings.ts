@@ -1,10 +1,15 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { holdNearlyEveryone } from './address-ranges.ts';
 import { databaseConnection } from './database-address.ts';
+import { isLoopback } from './loopback.ts';
+import { rsaPublicKey } from './rsa-public-key.ts';
 import { DROPPED_IN_URLS, strayCharactersIn, withoutSurroundings } from './stray-characters.ts';
+import { productionWarnings } from './warnings.ts';
 
-const MIN_RSA_BITS = 2048;
+export { LOOPBACK_HOSTS } from './loopback.ts';
+
 const MAX_CLOCK_SKEW_MS = 60_000;
 const MAX_GRACE_DAYS = 365;
 const DAY_MS = 86_400_000;
@@ -36,6 +41,7 @@ const httpUrl = z.string().refine((value) => isSecureUrl(value), {
 });
 
 const apiUrl = httpUrl
+  .refine(isBare, 'must be an address without user, query or fragment')
   .transform(withoutSlashAtTheEnd)
   .refine((value) => !value.endsWith('/v1'), 'must be the address without /v1, which is added');
 
@@ -54,14 +60,12 @@ const origin = z.string().refine((value) => isWebOrigin(value) || isAppOrigin(va
 
 const origins = z.string().transform(listOf).pipe(z.array(origin).min(1, 'must name at least one origin'));
 
-const rsaPublicKey = z.string().transform((value, context): KeyObject => {
-  try {
-    const key = createPublicKey(value.replaceAll('\\n', '\n'));
-    if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS) return key;
-  } catch {
-    // reported below: what the parser says would repeat the key
-  }
-  context.addIssue('must be the PEM public key (RSA, 2048 bits or more) from Clerk, API keys, JWKS Public Key');
+const jwtKey = z.string().transform((value, context): KeyObject => {
+  const key = rsaPublicKey(value);
+  if (key) return key;
+  context.addIssue(
+    'must be the PEM public key (RSA, 2048 bits or more) from Clerk, API keys, JWKS Public Key: -----BEGIN PUBLIC KEY-----…, in lines, with line breaks written \\n, or all of it in base64',
+  );
   return z.NEVER;
 });
 
@@ -81,7 +85,7 @@ const webhookSecrets = z
 const trustProxy = z.string().transform((value, context): number | string[] => {
   if (/^\d{1,2}$/.test(value)) return Number(value);
   const ranges = listOf(value);
-  if (ranges.length > 0 && ranges.every(isRange)) return ranges;
+  if (ranges.length > 0 && ranges.every(isRange) && !holdNearlyEveryone(ranges)) return ranges;
   context.addIssue('must be the number of proxies in front, or their addresses as CIDRs; trusting everyone is refused');
   return z.NEVER;
 });
@@ -101,7 +105,7 @@ const Environment = z.object({
     .string()
     .regex(/^ak_[\w.~+/=-]+$/, 'must be the secret key of a machine (ak_…) from Clerk, Machines')
     .optional(),
-  CLERK_JWT_KEY: rsaPublicKey.optional(),
+  CLERK_JWT_KEY: jwtKey.optional(),
   CLERK_API_URL: apiUrl.default('https://api.clerk.com'),
   CLERK_ISSUER: issuer.optional(),
   CLERK_INSTANCE_ID: z
@@ -179,8 +183,7 @@ function tidied(env: NodeJS.ProcessEnv): Record<string, string> {
   );
 }
 
-export const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost'];
-const LIVE_KEY = /^[sp]k_live_[\w.~+/=-]+$/;
+const KEY = /^[sp]k_(test|live)_[\w.~+/=-]+$/;
 
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';
@@ -219,6 +222,8 @@ function toSettings(env: z.output<typeof Environment>) {
     /** Undefined: /metrics is open, but closed in production. */
     metricsToken: env.METRICS_TOKEN,
     logLevel: env.LOG_LEVEL,
+    /** For the log of a start in production. */
+    warnings: production ? productionWarnings(env) : [],
   };
 }
 
@@ -231,7 +236,7 @@ function missingTogether(env: Record<string, string>): string[] {
     lines.push(
       'CLERK_AUTHORIZED_PARTIES: is missing; name the origins of your web clients, or "none" if all clients are native',
     );
-  lines.push(...needingEncryption(env));
+  lines.push(...needingEncryption(env), ...mismatchOfKeys(env));
   if (env.NODE_ENV !== 'production') lines.push(...needingProduction(env));
   return lines;
 }
@@ -245,12 +250,21 @@ function needingEncryption(env: Record<string, string>): string[] {
     : [];
 }
 
+/** With the keys of two instances each good token would be refused. */
+function mismatchOfKeys({ CLERK_SECRET_KEY = '', CLERK_PUBLISHABLE_KEY = '' }: Record<string, string>): string[] {
+  const [secret, publishable] = [CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY].map((key) => KEY.exec(key)?.[1]);
+  if (!secret || !publishable || secret === publishable) return [];
+  return [
+    `CLERK_PUBLISHABLE_KEY: is pk_${publishable}_…, but CLERK_SECRET_KEY is sk_${secret}_…; copy both from one instance`,
+  ];
+}
+
 /** Development takes tokens of any origin and shows metrics and documentation to everybody. */
 function needingProduction({ CLERK_SECRET_KEY = '', CLERK_PUBLISHABLE_KEY = '', HOST = '' }: Record<string, string>) {
   const lines: string[] = [];
-  if (LIVE_KEY.test(CLERK_SECRET_KEY) || LIVE_KEY.test(CLERK_PUBLISHABLE_KEY))
+  if ([CLERK_SECRET_KEY, CLERK_PUBLISHABLE_KEY].some((key) => KEY.exec(key)?.[1] === 'live'))
     lines.push('NODE_ENV: must be production with live keys (sk_live_…, pk_live_…); set it, or use test keys');
-  if (listenHost.safeParse(HOST).success && !LOOPBACK_HOSTS.includes(HOST))
+  if (listenHost.safeParse(HOST).success && !isLoopback(HOST))
     lines.push('NODE_ENV: must be production where others can reach HOST; set it, or set HOST to 127.0.0.1');
   return lines;
 }
@@ -305,10 +319,12 @@ function urlOf(value: string): URL | undefined {
 
 function isSecureUrl(value: string): boolean {
   const url = /\s/.test(value) ? undefined : urlOf(value);
-  return (
-    url?.protocol === 'https:' ||
-    (url?.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname.replace(/^\[|\]$/g, '')))
-  );
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
+}
+
+function isBare(value: string): boolean {
+  const url = urlOf(value);
+  return url?.href === `${url?.origin}${url?.pathname}`;
 }
 
 function isWebOrigin(value: string): boolean {

@@ -75,7 +75,8 @@ export class TestClerk {
 
   /** As a production instance, whose limits are higher. */
   get productionEnv(): Record<string, string> {
-    return { ...this.env, NODE_ENV: 'production', CLERK_SECRET_KEY: this.#liveKey };
+    const CLERK_PUBLISHABLE_KEY = this.#clerk.publishableKey.replace('pk_test_', 'pk_live_');
+    return { ...this.env, NODE_ENV: 'production', CLERK_SECRET_KEY: this.#liveKey, CLERK_PUBLISHABLE_KEY };
   }
 
   get #liveKey(): string {
