@@ -332,8 +332,12 @@ describe('a member', () => {
       await viewOf(members[1] as Member, 'org:member'),
       await viewOf(ours, 'org:admin'),
     ];
-    for (const member of members)
-      expect((await ask(app, member, 'GET', MEMBERS)).body).toEqual({ data: expected, nextCursor: null });
+    for (const member of members) {
+      // addresses of others are for admins
+      const isShown = ({ user }: (typeof expected)[number]) => member === ours || user.clerkId === member.user.id;
+      const data = expected.map((each) => (isShown(each) ? each : { ...each, user: { ...each.user, email: null } }));
+      expect((await ask(app, member, 'GET', MEMBERS)).body).toEqual({ data, nextCursor: null });
+    }
     const theirs = anAdmin(clerk);
     expect((await ask(app, theirs, 'GET', MEMBERS)).body.data).toEqual([await viewOf(theirs, 'org:admin')]);
   });

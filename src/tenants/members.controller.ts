@@ -1,7 +1,14 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Query, SerializeOptions } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
-import { ForbidImpersonation, RequireReverification, RequireRole, RequireTenant } from '../auth/index.ts';
+import {
+  CurrentSession,
+  ForbidImpersonation,
+  RequireReverification,
+  RequireRole,
+  RequireTenant,
+  type SessionPrincipal,
+} from '../auth/index.ts';
 import { IdPipe, ListQuery, pageOf } from '../http/index.ts';
 import { CurrentUser, User } from '../users/index.ts';
 import { ADMIN } from './admins.ts';
@@ -18,13 +25,21 @@ const Members = pageOf(MembershipView);
 export class MembersController {
   constructor(private readonly members: MembersService) {}
 
+  /** The latest first. Addresses are shown to `org:admin`, and to each member their own. */
   @Get()
   @RequireTenant()
   @ApiOkResponse({ standardSchema: Members })
   @SerializeOptions({ schema: Members })
-  async list(@CurrentTenant() tenant: Tenant, @Query({ schema: ListQuery }) query: ListQuery) {
+  async list(
+    @CurrentTenant() tenant: Tenant,
+    @CurrentSession() { clerkUserId, organization }: SessionPrincipal,
+    @Query({ schema: ListQuery }) query: ListQuery,
+  ) {
     const { data, nextCursor } = await this.members.listOf(tenant, query);
-    return { data: data.map(toMembershipView), nextCursor };
+    const isAdmin = organization?.role === ADMIN;
+    const toView = (member: (typeof data)[number]) =>
+      toMembershipView(member, { showsContact: isAdmin || member.user.clerkId === clerkUserId });
+    return { data: data.map(toView), nextCursor };
   }
 
   @Patch(':userId')
@@ -39,7 +54,7 @@ export class MembersController {
     @Param('userId', IdPipe) userId: string,
     @Body({ schema: RoleChange }) { role }: RoleChange,
   ): Promise<MembershipView> {
-    return toMembershipView(await this.members.changeRole(tenant, user, userId, role));
+    return toMembershipView(await this.members.changeRole(tenant, user, userId, role), { showsContact: true });
   }
 
   @Delete(':userId')

@@ -9,8 +9,13 @@ interface Whole {
   createdAt: Date;
 }
 
-export function toMembershipView({ user, tenant, role, createdAt }: Whole): MembershipView {
-  const { email = null, name = null } = user;
+/** What reaches a person is for admins of the tenant and for that person: `showsContact`. */
+export function toMembershipView(
+  { user, tenant, role, createdAt }: Whole,
+  { showsContact }: { showsContact: boolean },
+): MembershipView {
+  const { name = null } = user;
   const { slug = null } = tenant;
+  const email = showsContact ? (user.email ?? null) : null;
   return { user: { ...user, email, name }, tenant: { ...tenant, name: nameOfTenant(tenant), slug }, role, createdAt };
 }

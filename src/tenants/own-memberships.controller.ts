@@ -20,7 +20,7 @@ export class OwnMembershipsController {
   @SerializeOptions({ schema: Memberships })
   async list(@CurrentUser() user: User, @Query({ schema: ListQuery }) query: ListQuery) {
     const { data, nextCursor } = await this.members.ownOf(user, query);
-    return { data: data.map(toMembershipView), nextCursor };
+    return { data: data.map((own) => toMembershipView(own, { showsContact: true })), nextCursor };
   }
 
   /** The caller leaves the tenant, whichever is active. */

@@ -37,12 +37,14 @@ export const TenantView = z
   .meta({ id: 'Tenant' });
 export type TenantView = z.input<typeof TenantView>;
 
+const OF_CONTACT = 'Null unless the caller is this user, or `org:admin` of the tenant';
+
 export const MembershipView = z
   .object({
     user: z.object({
       id: z.uuid(),
       clerkId: z.string(),
-      email: z.string().nullable(),
+      email: z.string().nullable().meta({ description: OF_CONTACT }),
       name: z.string().nullable(),
     }),
     tenant: z.object({ id: z.uuid(), clerkId: z.string(), name: z.string(), slug: z.string().nullable() }),
