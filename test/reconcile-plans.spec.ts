@@ -75,13 +75,18 @@ describe('clerk:reconcile', () => {
     expect(await drift()).toMatchObject({ found: [] });
   });
 
-  it('retires none where one in the list cannot be read: it may be that one', async () => {
+  it.each([
+    [7, expect.stringMatching(/^unreadable without an id, SHA-256 /)],
+    ['cplan_broken', 'unreadable cplan_broken'],
+  ])('retires none where one in the list cannot be read: it may be that one (id %j)', async (id, named) => {
     await run(['--apply']);
     proxy.meddle = (exchange) => {
-      const { data } = exchange.body as { data?: { id: unknown; slug: string }[] };
-      if (exchange.path.startsWith(PATH)) for (const plan of data ?? []) if (plan.slug === 'pro') plan.id = 7;
+      const { data } = exchange.body as { data?: { id: unknown; slug: unknown }[] };
+      if (!exchange.path.startsWith(PATH)) return;
+      for (const plan of data ?? []) if (plan.slug === 'pro') Object.assign(plan, { id, slug: 7 });
     };
-    expect(await drift('--apply')).toMatchObject({ code: 0, found: [] });
+    expect(await drift('--apply')).toMatchObject({ code: 1, found: [named], plans: { unreadable: 1, orphaned: 0 } });
+    expect((await run(['--apply'])).output).toContain('plans left out, cannot be read at Clerk: 1\n');
     expect((await rows()).filter(({ retired_at }) => retired_at)).toEqual([]);
   });
 

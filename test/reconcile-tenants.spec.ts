@@ -7,7 +7,7 @@ import { aMembership, type MembershipRow } from '../local/clerk/membership.ts';
 import type { LocalOrganization } from '../local/clerk/organization.ts';
 import type { LocalUser } from '../local/clerk/people.ts';
 import type { RoleKey } from '../local/clerk/roles.ts';
-import { walkByOffset } from '../src/clerk/index.ts';
+import { Unreadable, walkByOffset } from '../src/clerk/index.ts';
 import { startApp } from './support/app.ts';
 import type { TestClerk } from './support/clerk.ts';
 import type { ClerkProxy, Exchange } from './support/clerk-proxy.ts';
@@ -564,9 +564,10 @@ describe('the walk by offset', () => {
       cuts: fc.array(fc.integer({ min: 2, max: 9 }), { minLength: 1, maxLength: 20 }),
       leavers: fc.array(fc.uniqueArray(fc.nat(79), { maxLength: 3 }), { maxLength: 30 }),
       isCounted: fc.boolean(),
+      broken: fc.uniqueArray(fc.nat(79), { maxLength: 40 }),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ size, cuts, leavers, isCounted }) => {
+      fc.asyncProperty(shape, async ({ size, cuts, leavers, isCounted, broken }) => {
         const counted = isCounted ? size : Number.POSITIVE_INFINITY;
         const items = Array.from({ length: size }, (_, index) => ({ id: `id${index}`, created_at: index + 1 }));
         const leaving = new Set(leavers.flat());
@@ -575,11 +576,16 @@ describe('the walk by offset', () => {
         const list = async (offset: number) => {
           for (const leaver of leavers[calls] ?? []) gone.add(`id${leaver}`);
           const cut = cuts[calls++ % cuts.length] ?? 2;
-          return items.filter(({ id }) => !gone.has(id)).slice(offset, offset + cut);
+          const page = items.filter(({ id }) => !gone.has(id)).slice(offset, offset + cut);
+          return page.map((item) => (isBroken(item.id) ? new Unreadable(item.id) : item));
         };
+        const isBroken = (id: string) => broken.includes(Number(id.slice(2)));
         const walked: string[] = [];
-        for await (const step of walkByOffset(list, { seen: new Set(), keyOf: ({ id }) => id, total: counted }))
-          walked.push(...step.items.map(({ id }) => id));
+        const bounds = { seen: new Set<string>(), keyOf: ({ id }: { id: string }) => id, total: counted };
+        for await (const { items: some, unreadable } of walkByOffset(list, bounds)) {
+          expect([some.some(({ id }) => isBroken(id)), unreadable.every(isBroken)]).toEqual([false, true]);
+          walked.push(...some.map(({ id }) => id), ...unreadable);
+        }
         expect(new Set(walked).size).toBe(walked.length);
         for (const { id } of items.filter((_, index) => !leaving.has(index))) expect(walked).toContain(id);
         expect(calls).toBeLessThan(200);

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { LocalUser } from '../local/clerk/people.ts';
 import { freePort } from '../local/ports.ts';
-import { walkByCreation } from '../src/clerk/index.ts';
+import { Unreadable, walkByCreation } from '../src/clerk/index.ts';
 import { startApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
 import type { ClerkProxy, Exchange } from './support/clerk-proxy.ts';
@@ -415,6 +415,7 @@ describe('the walk by creation', () => {
     cuts: [1, 1, 2, 1],
     leavers: [4, 0, 5, 1, 2],
     isInclusive: false,
+    broken: [],
   };
 
   it('finds everybody who is there all the time, however pages are cut and whoever goes', async () => {
@@ -424,9 +425,10 @@ describe('the walk by creation', () => {
       cuts: fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 20 }),
       leavers: fc.uniqueArray(fc.nat(59), { maxLength: 20 }),
       isInclusive: fc.boolean(),
+      broken: fc.uniqueArray(fc.nat(59), { maxLength: 30 }),
     });
     await fc.assert(
-      fc.asyncProperty(shape, async ({ times, isImport, cuts, leavers, isInclusive }) => {
+      fc.asyncProperty(shape, async ({ times, isImport, cuts, leavers, isInclusive, broken }) => {
         const created = isImport ? times.toSorted((a, b) => a - b) : times.map((_, index) => index + 1);
         const items = created.map((at, index) => ({ id: `id${index}`, created_at: at }));
         const leaving = isImport ? [] : leavers;
@@ -439,11 +441,16 @@ describe('the walk by creation', () => {
           calls++;
           const bound = isInclusive ? after - 1 : after;
           const there = items.filter(({ id, created_at: at }) => at > bound && !gone.has(id));
-          return there.slice(offset, offset + cut);
+          const page = there.slice(offset, offset + cut);
+          return page.map((item) => (isBroken(item.id) ? new Unreadable(item.id) : item));
         };
+        const isBroken = (id: string) => broken.includes(Number(id.slice(2)));
         const seen = new Set<string>();
         const walked: string[] = [];
-        for await (const step of walkByCreation(list, seen)) walked.push(...step.items.map(({ id }) => id));
+        for await (const { items: some, unreadable } of walkByCreation(list, seen)) {
+          expect([some.some(({ id }) => isBroken(id)), unreadable.every(isBroken)]).toEqual([false, true]);
+          walked.push(...some.map(({ id }) => id), ...unreadable);
+        }
         expect(new Set(walked).size).toBe(walked.length);
         for (const id of stayers) expect(walked).toContain(id);
       }),

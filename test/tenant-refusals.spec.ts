@@ -9,6 +9,7 @@ const MEMBERS = '/v1/tenant/members';
 const INVITATIONS = '/v1/tenant/invitations';
 const MEMBERSHIPS = '/v1/me/memberships';
 const SESSIONS = '/v1/me/sessions';
+const KEYS = '/v1/tenant/api-keys';
 
 let clerk: TestClerk;
 
@@ -444,5 +445,79 @@ describe('while Clerk is away', () => {
     }
     expect(held).toBeGreaterThanOrEqual(house.writes.length);
     expect(seen).toEqual([]);
+  });
+});
+
+describe('what cannot be read in a list of Clerk’s', () => {
+  const FORMS: [string, (object: object) => unknown][] = [
+    ['is null', () => null],
+    ['is a text', () => 'gone'],
+    ['has no id', (object) => ({ ...object, id: undefined })],
+    ['has fields of other types', (object) => ({ ...object, status: 7, name: null })],
+  ];
+
+  /** Clerk shows the object so, alone and in lists. */
+  function malform(proxy: ClerkProxy, id: string, change: (object: object) => unknown): void {
+    const changed = (each: unknown) => ((each as { id?: string } | null)?.id === id ? change(each as object) : each);
+    proxy.meddle = (exchange) => {
+      const { body } = exchange;
+      const list = Array.isArray(body) ? body : (body as { data?: unknown[] }).data;
+      if (list) list.splice(0, list.length, ...list.map(changed));
+      else exchange.body = changed(body);
+    };
+  }
+
+  it.each(FORMS)('hides no other session: one that %s', async (_, change) => {
+    const { app, proxy } = await anApp();
+    const { id: userId } = clerk.aUser();
+    const [own, broken, other] = [1, 2, 3].map(() => clerk.directory.sessions.start(userId).id) as [
+      string,
+      string,
+      string,
+    ];
+    const token = clerk.aToken({ sub: userId, sid: own });
+    malform(proxy, broken, change);
+    const { status, body } = await app.as(token, SESSIONS);
+    const ids = (body.data as { id: string }[]).map(({ id }) => id);
+    expect([status, ids.toSorted()]).toEqual([200, [own, other].toSorted()]);
+  });
+
+  it.each(FORMS)('hides no other API key, on whichever page: one that %s', async (_, change) => {
+    const { app, proxy } = await anApp();
+    const { organization, token } = anAdmin(clerk);
+    const keys = Array.from({ length: 5 }, () => clerk.anApiKey({ subject: organization.id }).id).toReversed();
+    malform(proxy, keys[1] ?? '', change);
+    const shown: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const { status, body } = await app.as(token(), `${KEYS}?limit=2${cursor ? `&cursor=${cursor}` : ''}`);
+      expect(status).toBe(200);
+      shown.push(...(body.data as { id: string }[]).map(({ id }) => id));
+      cursor = body.nextCursor as string | null;
+    }
+    expect(shown).toEqual(keys.filter((id) => id !== keys[1]));
+  });
+
+  it('can be revoked all the same, where Clerk says whose it is', async () => {
+    const { app, proxy } = await anApp();
+    const { organization, user, token } = anAdmin(clerk);
+    const { id: keyId, secret } = clerk.anApiKey({ subject: organization.id });
+    const { id: sessionId } = clerk.directory.sessions.start(user.id);
+    for (const [id, path] of [
+      [keyId, KEYS],
+      [sessionId, SESSIONS],
+    ] as const) {
+      malform(proxy, id, (object) => ({ ...object, status: 7, name: null }));
+      expect((await app.as(token(), `${path}/${id}`, { method: 'DELETE' })).status).toBe(204);
+    }
+    expect(clerk.directory.session(sessionId).status).toBe('revoked');
+    expect((await app.as(secret, '/v1/projects')).body.code).toBe('token_revoked');
+  });
+
+  it('is an outage where it is all of the answer', async () => {
+    const { app, proxy } = await anApp();
+    const { token } = anAdmin(clerk);
+    proxy.meddle = (exchange) => Object.assign(exchange, { body: 'nothing' });
+    for (const path of [SESSIONS, KEYS])
+      expect(await app.as(token(), path)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   });
 });

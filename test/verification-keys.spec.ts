@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createSigningKey } from '../local/clerk/signing-key.ts';
 import { startApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
+import { ClerkProxy } from './support/clerk-proxy.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
 let clerk: TestClerk;
@@ -42,6 +43,14 @@ describe('made-up key ids', () => {
 });
 
 describe('the keys', () => {
+  it('are used where others in the set cannot be read', async () => {
+    const proxy = await ClerkProxy.start(clerk.origin);
+    proxy.meddle = ({ path, body }) =>
+      path.startsWith('/v1/jwks') && (body as { keys: unknown[] }).keys.unshift(null, 'x', {});
+    const app = await startApp(clerk, { CLERK_API_URL: proxy.url });
+    expect((await app.as(clerk.aToken(), '/v1/me')).status).toBe(200);
+  });
+
   it.each(['fails', 'hangs', 'refuses'] as const)('outlive a restart while Clerk %s', async (behaviour) => {
     const ada = clerk.aUser();
     const first = await startApp(clerk, {}, database);

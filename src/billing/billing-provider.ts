@@ -9,6 +9,8 @@ export interface WholeOffer {
   plans: PlanFacts[];
   /** Whether there are no others: then what is not in it is not sold any more. */
   isWhole: boolean;
+  /** The provider's ids of those that cannot be read. */
+  unreadable?: string[];
 }
 
 /** All that a provider says of a payer at one moment: items that are not in it are over; canceled ones where another is in force. */

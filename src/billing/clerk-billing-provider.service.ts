@@ -12,8 +12,8 @@ export class ClerkBillingProvider extends BillingProvider {
   }
 
   async plans(): Promise<WholeOffer> {
-    const { plans, isWhole } = await this.clerk.plans();
-    return { plans: plans.map(factsOfPlan), isWhole };
+    const { plans, ...offer } = await this.clerk.plans();
+    return { plans: plans.map(factsOfPlan), ...offer };
   }
 
   async subscriptionOf(payer: NamedPayer): Promise<WholeSubscription | null> {

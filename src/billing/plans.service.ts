@@ -9,6 +9,8 @@ import { Plan } from './plan.entity.ts';
 
 /** How our plans differ from the provider's: by their slugs. */
 export interface PlanDrift {
+  /** By the provider's ids. */
+  unreadable: string[];
   missing: string[];
   stale: string[];
   /** The provider does not have them any more. */
@@ -76,10 +78,10 @@ export class Plans {
   /** The slugs and ids of all that are sold now; none where billing is off. */
   async #learned(): Promise<string[]> {
     try {
-      const { plans } = await this.#offer();
+      const offer = await this.#offer();
       // a list may be older than a plan that was made since: what is not in it is left alone
-      await this.#take({ plans, isWhole: false });
-      return plans.flatMap(({ slug, providerId }) => [slug, providerId]);
+      await this.#take({ ...offer, isWhole: false });
+      return offer.plans.flatMap(({ slug, providerId }) => [slug, providerId]);
     } catch (error) {
       if (error instanceof Problem && error.code === 'not_found') return [];
       throw error;
@@ -87,10 +89,10 @@ export class Plans {
   }
 
   async #offer(): Promise<WholeOffer> {
-    const { plans, isWhole } = await this.provider.plans();
+    const { plans, isWhole, ...offer } = await this.provider.plans();
     const own = [...new Map(plans.map((plan) => [plan.providerId, plan])).values()];
     // no list of a provider that sells is empty
-    return { plans: own, isWhole: isWhole && own.length > 0 };
+    return { ...offer, plans: own, isWhole: isWhole && own.length > 0 };
   }
 
   async #take(offer: WholeOffer): Promise<PlanDrift> {
@@ -128,6 +130,7 @@ function driftOf(ours: Plan[], offer: WholeOffer): PlanDrift {
     missing: slugsOf(offer.plans.filter(({ providerId }) => !known.has(providerId))),
     stale: slugsOf(offer.plans.filter((facts) => known.get(facts.providerId)?.shows(facts) === false)),
     orphaned: slugsOf(goneOf(ours, offer)),
+    unreadable: offer.unreadable ?? [],
   };
 }
 

@@ -13,7 +13,7 @@ import { isUnreadable, outageReason } from './outage.ts';
 
 const TIMEOUT_MS = 2000;
 
-const KeySet = z.looseObject({ keys: z.array(z.custom<JsonWebKey>((key) => typeof key === 'object' && key !== null)) });
+const KeySet = z.looseObject({ keys: z.array(z.unknown()).transform((keys) => keys.filter(isKey)) });
 const Identified = z.looseObject({ id: ClerkId });
 
 /**
@@ -74,6 +74,10 @@ export class ClerkApi {
       throw new Error(`${this.#http.host}${reasonOf(error)}`, { cause: error });
     }
   }
+}
+
+function isKey(key: unknown): key is JsonWebKey {
+  return typeof key === 'object' && key !== null;
 }
 
 /** A 404 of something else says nothing about the user. */

@@ -6,12 +6,12 @@ import { clerkPath, queryOf } from './clerk-http.ts';
 import { ClerkPlan } from './clerk-plan.schema.ts';
 import { ClerkRefusal } from './clerk-refusal.ts';
 import { WholeClerkSubscription } from './clerk-subscription.schema.ts';
+import { readable, sortOut, type Unreadable } from './readable.ts';
 
 const PAGE = 100;
 const MAX_PAGES = 20;
 
-/** One that is malformed is left out: it is no reason to lose the rest. */
-const Plans = z.looseObject({ data: z.array(ClerkPlan.nullable().catch(null)) });
+const Plans = z.looseObject({ data: z.array(readable(ClerkPlan)) });
 
 /** Billing is off at Clerk, or there is no subscription. Clerk publishes no list of these codes. */
 const WITHOUT_BILLING =
@@ -28,8 +28,8 @@ export class ClerkBilling {
   constructor(private readonly calls: ClerkCalls) {}
 
   /** Not whole: there are more than we read, or such as cannot be read. Throws `not_found` where Billing is off. */
-  async plans(): Promise<{ plans: ClerkPlan[]; isWhole: boolean }> {
-    const read: (ClerkPlan | null)[] = [];
+  async plans(): Promise<{ plans: ClerkPlan[]; isWhole: boolean; unreadable: string[] }> {
+    const read: (ClerkPlan | Unreadable)[] = [];
     let isLast = false;
     for (let page = 0; page < MAX_PAGES && !isLast; page++) {
       const query = queryOf({ limit: PAGE, offset: page * PAGE });
@@ -37,12 +37,10 @@ export class ClerkBilling {
       read.push(...data);
       isLast = data.length < PAGE;
     }
-    const plans = read.filter((plan) => plan !== null);
-    if (plans.length < read.length)
-      this.#logger.warn(
-        `${read.length - plans.length} of the plans at Clerk cannot be read, and stay as they are here`,
-      );
-    return { plans, isWhole: isLast && plans.length === read.length };
+    const { items: plans, unreadable } = sortOut(read);
+    if (unreadable.length > 0)
+      this.#logger.warn(`Plans left as they are here, because Clerk's answer cannot be read: ${unreadable.join(', ')}`);
+    return { plans, isWhole: isLast && unreadable.length === 0, unreadable };
   }
 
   /** Null: Clerk itself says that it has none, or that Billing is off. */

@@ -7,22 +7,21 @@ import { ClerkMembership } from './clerk-membership.schema.ts';
 import { ClerkOrganization } from './clerk-organization.schema.ts';
 import { ClerkPatience } from './clerk-patience.ts';
 import { ClerkUser } from './clerk-user.schema.ts';
-import { ClerkId, ClerkTime } from './clerk-values.schema.ts';
+import { ClerkId } from './clerk-values.schema.ts';
+import { readable, type Unreadable } from './readable.ts';
 
 /** The most that Clerk gives of a list, and takes of ids. */
 const PAGE = 500;
 export const MAX_IDS = 100;
 
-const ListedUser = ClerkUser.extend({ created_at: ClerkTime });
-type ListedUser = z.infer<typeof ListedUser>;
-const ListedOrganization = ClerkOrganization.extend({ created_at: ClerkTime });
-type ListedOrganization = z.infer<typeof ListedOrganization>;
-const ListedMembership = ClerkMembership.extend({ created_at: ClerkTime });
-type ListedMembership = z.infer<typeof ListedMembership>;
-
 const Count = z.looseObject({ total_count: z.number() });
 const Identified = z.looseObject({ id: ClerkId });
-const listOf = <Item extends z.ZodType>(item: Item) => z.looseObject({ data: z.array(item) });
+const Users = z.array(readable(ClerkUser));
+const Organizations = z.looseObject({ data: z.array(readable(ClerkOrganization)) });
+const Memberships = z.looseObject({ data: z.array(readable(ClerkMembership)) });
+
+/** Each in its place, also what cannot be read. */
+type Listed<Item> = (Item | Unreadable)[];
 
 /**
  * Clerk's Backend API for who reads all of it: at half of Clerk's limit, and patient, because nobody waits. Not through the
@@ -37,18 +36,18 @@ export class ClerkReader {
   }
 
   /** A page of the users, by creation: of those created after that time in milliseconds, without the first `offset`. */
-  async usersCreatedAfter(time: number, offset: number, signal?: AbortSignal): Promise<ListedUser[]> {
+  async usersCreatedAfter(time: number, offset: number, signal?: AbortSignal): Promise<Listed<ClerkUser>> {
     const query = { order_by: '+created_at', created_at_after: time, offset, limit: PAGE };
-    return this.#clerk.get(z.array(ListedUser), `/users?${queryOf(query)}`, signal);
+    return this.#clerk.get(Users, `/users?${queryOf(query)}`, signal);
   }
 
   /** Those of at most 100 users that are there. */
-  async usersOf(ids: string[], signal?: AbortSignal): Promise<ClerkUser[]> {
-    return this.#clerk.get(z.array(ClerkUser), `/users?${queryOf({ user_id: ids, limit: MAX_IDS })}`, signal);
+  async usersOf(ids: string[], signal?: AbortSignal): Promise<Listed<ClerkUser>> {
+    return this.#clerk.get(Users, `/users?${queryOf({ user_id: ids, limit: MAX_IDS })}`, signal);
   }
 
-  async user(id: string, signal?: AbortSignal): Promise<ClerkUser | 'absent'> {
-    return this.#clerk.find(ClerkUser, clerkPath`/users/${id}`, signal);
+  async user(id: string, signal?: AbortSignal): Promise<ClerkUser | Unreadable | 'absent'> {
+    return this.#clerk.find(readable(ClerkUser), clerkPath`/users/${id}`, signal);
   }
 
   async countUsers(signal?: AbortSignal): Promise<number> {
@@ -56,19 +55,19 @@ export class ClerkReader {
   }
 
   /** A page of the organizations, by creation, without the first `offset`: Clerk has no filter by time for them. */
-  async organizations(offset: number, signal?: AbortSignal): Promise<ListedOrganization[]> {
+  async organizations(offset: number, signal?: AbortSignal): Promise<Listed<ClerkOrganization>> {
     const query = queryOf({ order_by: '+created_at', offset, limit: PAGE });
-    return (await this.#clerk.get(listOf(ListedOrganization), `/organizations?${query}`, signal)).data;
+    return (await this.#clerk.get(Organizations, `/organizations?${query}`, signal)).data;
   }
 
   /** Those of at most 100 organizations that are there. */
-  async organizationsOf(ids: string[], signal?: AbortSignal): Promise<ClerkOrganization[]> {
+  async organizationsOf(ids: string[], signal?: AbortSignal): Promise<Listed<ClerkOrganization>> {
     const query = queryOf({ organization_id: ids, limit: MAX_IDS });
-    return (await this.#clerk.get(listOf(ClerkOrganization), `/organizations?${query}`, signal)).data;
+    return (await this.#clerk.get(Organizations, `/organizations?${query}`, signal)).data;
   }
 
-  async organization(id: string, signal?: AbortSignal): Promise<ClerkOrganization | 'absent'> {
-    return this.#clerk.find(ClerkOrganization, clerkPath`/organizations/${id}`, signal);
+  async organization(id: string, signal?: AbortSignal): Promise<ClerkOrganization | Unreadable | 'absent'> {
+    return this.#clerk.find(readable(ClerkOrganization), clerkPath`/organizations/${id}`, signal);
   }
 
   async countOrganizations(signal?: AbortSignal): Promise<number> {
@@ -76,9 +75,9 @@ export class ClerkReader {
   }
 
   /** A page of the memberships of all organizations, by creation; its walk is as that of the organizations. */
-  async memberships(offset: number, signal?: AbortSignal): Promise<ListedMembership[]> {
+  async memberships(offset: number, signal?: AbortSignal): Promise<Listed<ClerkMembership>> {
     const query = queryOf({ order_by: '+created_at', offset, limit: PAGE });
-    return (await this.#clerk.get(listOf(ListedMembership), `/organization_memberships?${query}`, signal)).data;
+    return (await this.#clerk.get(Memberships, `/organization_memberships?${query}`, signal)).data;
   }
 
   /** Those that at most 100 users have in the organization, or `absent` when there is no such organization. */
@@ -86,18 +85,18 @@ export class ClerkReader {
     organizationId: string,
     userIds: string[],
     signal?: AbortSignal,
-  ): Promise<ClerkMembership[] | 'absent'> {
+  ): Promise<Listed<ClerkMembership> | 'absent'> {
     const path = clerkPath`/organizations/${organizationId}/memberships`;
     const query = queryOf({ user_id: userIds, limit: MAX_IDS });
-    const found = await this.#clerk.find(listOf(ClerkMembership), `${path}?${query}`, signal);
+    const found = await this.#clerk.find(Memberships, `${path}?${query}`, signal);
     return found === 'absent' ? found : found.data;
   }
 
   /** A page of those of one organization, by creation. */
-  async membersOf(organizationId: string, offset: number, signal?: AbortSignal): Promise<ListedMembership[]> {
+  async membersOf(organizationId: string, offset: number, signal?: AbortSignal): Promise<Listed<ClerkMembership>> {
     const path = clerkPath`/organizations/${organizationId}/memberships`;
     const query = queryOf({ order_by: '+created_at', offset, limit: PAGE });
-    return (await this.#clerk.get(listOf(ListedMembership), `${path}?${query}`, signal)).data;
+    return (await this.#clerk.get(Memberships, `${path}?${query}`, signal)).data;
   }
 
   async countMemberships(signal?: AbortSignal): Promise<number> {

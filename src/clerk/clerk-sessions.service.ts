@@ -1,12 +1,16 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { Problem } from '../http/index.ts';
 import { ClerkCalls } from './clerk-calls.service.ts';
 import { clerkPath, queryOf } from './clerk-http.ts';
 import { ClerkSession } from './clerk-session.schema.ts';
+import { readable, sortOut } from './readable.ts';
 
 /** More than anybody has; Clerk gives 10 where nothing is said. */
 const MAX_SESSIONS = 100;
+
+/** Whose it is; one whose rest cannot be read can be ended all the same. */
+const Owned = ClerkSession.pick({ id: true, user_id: true });
 
 /**
  * Sessions at Clerk. Who calls more than one method in a use case gives all of them the same `clerkDeadline()`. Throws the
@@ -14,18 +18,23 @@ const MAX_SESSIONS = 100;
  */
 @Injectable()
 export class ClerkSessions {
+  readonly #logger = new Logger(ClerkSessions.name);
+
   constructor(private readonly calls: ClerkCalls) {}
 
-  /** Those that are active, at most 100. */
+  /** Those that are active and can be read, at most 100. */
   async list(userId: string, until?: number): Promise<ClerkSession[]> {
     const path = `/sessions?${queryOf({ user_id: userId, status: 'active', limit: MAX_SESSIONS })}`;
-    return this.calls.send(z.array(ClerkSession), { path }, until);
+    const { items, unreadable } = sortOut(await this.calls.send(z.array(readable(ClerkSession)), { path }, until));
+    if (unreadable.length > 0)
+      this.#logger.warn(`Sessions left out, because Clerk's answer cannot be read: ${unreadable.join(', ')}`);
+    return items;
   }
 
   /** Of whichever user and status; undefined when there is none of that id. */
-  async get(id: string, until?: number): Promise<ClerkSession | undefined> {
+  async get(id: string, until?: number): Promise<z.output<typeof Owned> | undefined> {
     try {
-      return await this.calls.send(ClerkSession, { path: clerkPath`/sessions/${id}` }, until);
+      return await this.calls.send(Owned, { path: clerkPath`/sessions/${id}` }, until);
     } catch (error) {
       if (error instanceof Problem && error.code === 'not_found') return undefined;
       throw error;
@@ -33,7 +42,7 @@ export class ClerkSessions {
   }
 
   /** Ends it, whosever it is: the caller has checked that. */
-  async revoke(id: string, until?: number): Promise<ClerkSession> {
-    return this.calls.send(ClerkSession, { method: 'POST', path: clerkPath`/sessions/${id}/revoke`, body: {} }, until);
+  async revoke(id: string, until?: number): Promise<unknown> {
+    return this.calls.send(z.unknown(), { method: 'POST', path: clerkPath`/sessions/${id}/revoke`, body: {} }, until);
   }
 }

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { ClerkId, ClerkTime, LenientFlag, LenientNumber, LenientText } from './clerk-values.schema.ts';
+import {
+  ClerkId,
+  ClerkTime,
+  LenientFlag,
+  LenientNumber,
+  LenientText,
+  LenientTime,
+  lenientList,
+} from './clerk-values.schema.ts';
 
 const Email = z.looseObject({ id: LenientText, email_address: LenientText });
 
@@ -11,7 +19,7 @@ export const ClerkUser = z.looseObject({
   id: ClerkId,
   external_id: LenientText,
   primary_email_address_id: LenientText,
-  email_addresses: z.array(Email).nullish().catch(null),
+  email_addresses: lenientList(Email),
   first_name: LenientText,
   last_name: LenientText,
   image_url: LenientText,
@@ -21,6 +29,7 @@ export const ClerkUser = z.looseObject({
   /** Whether Clerk's own front end would let the user create an organization, and how many; null or 0: any number. */
   create_organization_enabled: LenientFlag,
   create_organizations_limit: LenientNumber,
+  created_at: LenientTime,
   updated_at: ClerkTime.nullish(),
 });
 export type ClerkUser = z.infer<typeof ClerkUser>;

@@ -26,3 +26,14 @@ export const LenientFlag = z.boolean().nullish().catch(null);
 export function fullRole(role: string): string {
   return role.replace(/^(org:)*/, 'org:');
 }
+
+/** Without those of its entries that are malformed. */
+export function lenientList<Item extends z.ZodType>(item: Item) {
+  const kept = z.array(z.unknown()).transform((all) =>
+    all.flatMap((each): z.output<Item>[] => {
+      const { success, data } = item.safeParse(each);
+      return success ? [data] : [];
+    }),
+  );
+  return kept.nullish().catch(null);
+}

@@ -1,8 +1,9 @@
 /**
  * What can be wrong with a row of ours. `revivable`: deleted here, alive there. `unconfirmed`: not in a list of Clerk's, but
- * not said to be gone either. `skipped`: differs, but changed since the run began.
+ * not said to be gone either. `skipped`: differs, but changed since the run began. `unreadable`: Clerk has it, in a form that
+ * cannot be read, so it was left out.
  */
-export const FINDINGS = ['missing', 'stale', 'orphaned', 'revivable', 'unconfirmed', 'skipped'] as const;
+export const FINDINGS = ['missing', 'stale', 'orphaned', 'revivable', 'unconfirmed', 'skipped', 'unreadable'] as const;
 export type FindingKind = (typeof FINDINGS)[number];
 
 export interface Finding {
@@ -24,6 +25,8 @@ export function emptyTally(): Tally {
 export function withFindings(tally: Tally, findings: Finding[]): Tally {
   const sum = structuredClone(tally);
   for (const { kind, id } of findings) {
+    // what a run that goes on comes by again
+    if (kind === 'unreadable' && sum[kind].ids.includes(id)) continue;
     sum[kind].count++;
     if (kind === 'orphaned' || sum[kind].ids.length < SHOWN) sum[kind].ids.push(id);
   }

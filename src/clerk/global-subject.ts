@@ -1,6 +1,7 @@
 import { type EntityManager, type EntityName, type FilterQuery, LockMode } from '@mikro-orm/postgresql';
 import { transaction } from '../database/index.ts';
 import { CannotReconcile } from './cannot-reconcile.ts';
+import { sortOut, Unreadable } from './readable.ts';
 import type { Answers, Ending, Ours, Said, Standing, Subject, SubjectName, Walk } from './subject.ts';
 import type { Step } from './walk-by-creation.ts';
 
@@ -23,8 +24,8 @@ interface Parts<Row extends GlobalRow, Theirs extends Said, Facts extends { upda
   count(signal: AbortSignal): Promise<number>;
   walk(walk: Walk): AsyncIterable<Step<Theirs>>;
   /** Those of at most 100 that are there. */
-  listOf(ids: string[], signal: AbortSignal): Promise<Theirs[]>;
-  find(id: string, signal?: AbortSignal): Promise<Theirs | 'absent'>;
+  listOf(ids: string[], signal: AbortSignal): Promise<(Theirs | Unreadable)[]>;
+  find(id: string, signal?: AbortSignal): Promise<Theirs | Unreadable | 'absent'>;
   factsOf(theirs: Theirs, eventId?: string): Facts;
   /** Whether the row shows that, whenever it was said. */
   shows(row: Row, facts: Facts): boolean;
@@ -102,12 +103,12 @@ export class GlobalSubject<Row extends GlobalRow, Theirs extends Said, Facts ext
   }
 
   async ask(ids: string[], signal: AbortSignal): Promise<Answers<Theirs>> {
-    const there = await this.#parts.listOf(ids, signal);
+    const { items: there } = sortOut(await this.#parts.listOf(ids, signal));
     const listed = new Set(there.map(({ id }) => id));
     return { there, unlisted: ids.filter((id) => !listed.has(id)), refused: [] };
   }
 
-  async find(id: string, signal: AbortSignal): Promise<Theirs | 'absent'> {
+  async find(id: string, signal: AbortSignal): Promise<Theirs | Unreadable | 'absent'> {
     return this.#parts.find(id, signal);
   }
 
@@ -122,6 +123,7 @@ export class GlobalSubject<Row extends GlobalRow, Theirs extends Said, Facts ext
     const { clerkUpdatedAt: deletedAt } = row;
     const theirs = await this.#parts.find(clerkId);
     if (theirs === 'absent') throw new CannotReconcile(`${clerkId}: is not alive at Clerk`);
+    if (theirs instanceof Unreadable) throw new CannotReconcile(`${clerkId}: what Clerk says of it cannot be read`);
     const facts = this.#parts.factsOf(theirs, eventId);
     const isRevived = await transaction(this.#em.fork(), (em) => this.#parts.mirror.revive(em, facts, deletedAt));
     if (!isRevived) throw new CannotReconcile(`${clerkId}: was deleted again meanwhile`);

@@ -39,6 +39,7 @@ export {
   OnClerkEvent,
 } from './on-clerk-event.decorator.ts';
 export { Pace, tenthOfLimit } from './pace.ts';
+export { sortOut, Unreadable } from './readable.ts';
 export { type Outcome, type ReconcileOptions, Reconciliation } from './reconciliation.ts';
 export {
   type Answers,
@@ -50,6 +51,6 @@ export {
   type Walk,
 } from './subject.ts';
 export type { List, Watch } from './subject-pass.ts';
-export { walkByCreation } from './walk-by-creation.ts';
+export { type Step, walkByCreation } from './walk-by-creation.ts';
 export { walkByOffset } from './walk-by-offset.ts';
 export { WEBHOOK_SECRETS } from './webhook-secrets.ts';

@@ -65,7 +65,9 @@ export function reconcilingAt(began: Date): string {
 }
 
 function begunOf(progresses: ReconcileProgress[], isResumed: boolean): Begun {
-  const runs = progresses.map(({ subject, applies, phase, position, walked, tally, startedAt }): ReconcileRun => {
+  const runs = progresses.map(({ subject, applies, phase, position, walked, startedAt, ...progress }): ReconcileRun => {
+    // of an older release, which knew fewer kinds
+    const tally = { ...emptyTally(), ...progress.tally };
     return { subject: subject as SubjectName, applies, phase, position, walked, tally, startedAt };
   });
   const [{ startedAt } = { startedAt: new Date() }] = runs;

@@ -1,8 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { MAX_IDS } from './clerk-reader.service.ts';
 import type { Finding } from './findings.ts';
+import { Unreadable } from './readable.ts';
 import type { Said, SubjectName } from './subject.ts';
 import { batchesOf, type SubjectRun } from './subject-run.ts';
+import type { Step } from './walk-by-creation.ts';
 
 const AT_A_TIME = 500;
 
@@ -60,23 +62,24 @@ export class SubjectPass<Theirs extends Said> {
     watch.walks({ subject: subject.name, of: 'theirs', unit: subject.name, total, done: now.walked });
     const from = now.phase === 'theirs' ? Number(now.position) : Number.POSITIVE_INFINITY;
     const until = now.startedAt.getTime();
-    for await (const { items, position } of subject.walk({ seen: this.#seen, from, until, total, signal })) {
-      await this.#settle(items, position);
+    for await (const step of subject.walk({ seen: this.#seen, from, until, total, signal })) {
+      await this.#settle(step);
       signal.throwIfAborted();
     }
     if (run.now.phase === 'theirs') await run.move([], { phase: 'ours', position: '' });
   }
 
   /** A step may be long: it is stopped in the middle, and then compared anew by who goes on. */
-  async #settle(items: Theirs[], position: number): Promise<void> {
+  async #settle({ items, unreadable, position }: Step<Theirs>): Promise<void> {
     const { run, watch, signal } = this.#needs;
-    const rest: Finding[] = [];
+    const rest: Finding[] = unreadable.map((id) => ({ kind: 'unreadable', id }));
     let { walked } = run.now;
     for (const some of batchesOf(items, AT_A_TIME)) {
       if (walked > run.now.walked) signal.throwIfAborted();
       rest.push(...(await run.settle(some)));
       watch.walked((walked += some.length));
     }
+    watch.walked((walked += unreadable.length));
     await run.move(rest, { position: String(position), walked });
   }
 
@@ -105,7 +108,8 @@ export class SubjectPass<Theirs extends Said> {
     const findings: Finding[] = refused.map((id) => ({ kind: 'unconfirmed', id }));
     for (const id of unlisted) {
       const answer = await this.#confirm(id);
-      if (typeof answer === 'object') there.push(answer);
+      if (answer instanceof Unreadable) findings.push(...this.#unreadable(id, answer));
+      else if (typeof answer === 'object') there.push(answer);
       else findings.push({ kind: answer, id });
     }
     const rest = await run.settle(there);
@@ -113,7 +117,7 @@ export class SubjectPass<Theirs extends Said> {
     signal.throwIfAborted();
   }
 
-  async #confirm(key: string): Promise<Theirs | 'orphaned' | 'unconfirmed'> {
+  async #confirm(key: string): Promise<Theirs | Unreadable | 'orphaned' | 'unconfirmed'> {
     const { run, signal } = this.#needs;
     try {
       const answer = await run.subject.find(key, signal);
@@ -122,5 +126,10 @@ export class SubjectPass<Theirs extends Said> {
       signal.throwIfAborted();
       return 'unconfirmed';
     }
+  }
+
+  /** None where Clerk's list had it, under the id of Clerk's own. */
+  #unreadable(key: string, { id }: Unreadable): Finding[] {
+    return this.#seen.has(id) ? [] : [{ kind: 'unreadable', id: key }];
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Unreadable } from './readable.ts';
 import type { Step } from './walk-by-creation.ts';
 
 /** What is reconciled, in this order: a membership needs its user and its organization. */
@@ -85,7 +86,7 @@ export interface Subject<Theirs extends Said = Said> {
   /** Clerk's lists, of at most 100 keys. */
   ask(keys: string[], signal: AbortSignal): Promise<Answers<Theirs>>;
   /** Clerk's word on this very one: absence from a list proves nothing. */
-  find(key: string, signal: AbortSignal): Promise<Theirs | 'absent'>;
+  find(key: string, signal: AbortSignal): Promise<Theirs | Unreadable | 'absent'>;
   end(em: EntityManager, keys: string[], ending: Ending): Promise<void>;
   /** By an operator's word, and Clerk's that it is there. Throws CannotReconcile. */
   revive(key: string, eventId: string): Promise<void>;

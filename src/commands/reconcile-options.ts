@@ -16,8 +16,9 @@ export const RECONCILE_HELP = `Compares Clerk's users, organizations, membership
                     or one membership as org_…/user_…
 
 Safe at any time: it takes half of Clerk's rate limit, skips what changes meanwhile, and deletes only what Clerk says not to
-have, one by one; of plans it lacks, they are offered no more. Exit code 0: nothing is left to do, or the dry run came to its
-end, whatever it found; 1: it failed, was stopped, or left something that it may not or could not do; 2: wrong options.
+have, one by one; of plans it lacks, they are offered no more. What cannot be read of Clerk's is named and left out, and stays as it
+is here. Exit code 0: nothing is left to do, or the dry run came to its end, whatever it found; 1: it failed, was stopped, could
+not read something of Clerk's, or left something that it may not or could not do; 2: wrong options.
 `;
 
 /** `user_…`, `org_…`, or of a membership both. */

@@ -35,8 +35,14 @@ export function findingsOf(plans: PlansOutcome | undefined) {
 
 export function summaryOf(plans: PlansOutcome) {
   if ('notCompared' in plans) return { notCompared: plans.notCompared };
-  const { missing, stale, orphaned } = plans.tally;
-  return { missing: missing.count, stale: stale.count, orphaned: orphaned.count, subscriptionsAsked: plans.asked };
+  const { missing, stale, orphaned, unreadable } = plans.tally;
+  return {
+    missing: missing.count,
+    stale: stale.count,
+    orphaned: orphaned.count,
+    unreadable: unreadable.count,
+    subscriptionsAsked: plans.asked,
+  };
 }
 
 function tallyOf(drift: PlanDrift): Tally {

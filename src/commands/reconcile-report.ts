@@ -35,6 +35,7 @@ const LABELS: Record<FindingKind, string> = {
   revivable: 'deleted here, alive at Clerk',
   unconfirmed: 'not in a list of Clerk, but not said to be gone',
   skipped: 'skipped, newer here or changed since the run began',
+  unreadable: 'left out, cannot be read at Clerk',
 };
 
 /** Tells a run to its operator: ids and counts, never names or addresses. */
@@ -91,7 +92,8 @@ export class Report implements Watch {
         ];
     for (const line of lines) this.#line(line);
     const isAway = plans !== undefined && 'notCompared' in plans && !plans.isReached;
-    return end === 'done' && (!applied || counts.unconfirmed === 0) && !isAway ? 0 : 1;
+    const isComplete = unreadableIn(counts, plans) === 0 && (!applied || counts.unconfirmed === 0);
+    return end === 'done' && isComplete && !isAway ? 0 : 1;
   }
 
   close(): void {
@@ -104,8 +106,10 @@ export class Report implements Watch {
     if (end === 'interrupted') return 'Stopped; run the same command again to go on.';
     if (end === 'too-many')
       return `Nothing was deleted: ${count(orphaned)} orphans are more than ${maxDeletions}. To delete them: ${COMMAND} --apply --max-deletions ${orphaned}`;
-    if (driftsIn(counts) + findingsOf(plans).length === 0) return 'Nothing to do.';
-    const isLeft = revivable + unconfirmed + skipped > 0;
+    const unreadable = unreadableIn(counts, plans);
+    if (driftsIn(counts) + findingsOf(plans).filter(({ kind }) => DRIFTS.includes(kind)).length === 0)
+      return unreadable > 0 ? 'Nothing to do but for what cannot be read.' : 'Nothing to do.';
+    const isLeft = revivable + unconfirmed + skipped + unreadable > 0;
     if (applies) return isLeft ? 'What could be repaired was; the rest was left as it is.' : 'All of it was repaired.';
     return `Nothing was changed. To repair it: ${COMMAND} --apply`;
   }
@@ -117,6 +121,10 @@ export class Report implements Watch {
 
 function driftsIn(counts: Counts): number {
   return DRIFTS.reduce((sum, kind) => sum + counts[kind], 0);
+}
+
+function unreadableIn({ unreadable }: Counts, plans: PlansOutcome | undefined): number {
+  return unreadable + (plans && 'tally' in plans ? plans.tally.unreadable.count : 0);
 }
 
 function linesOfPlans(plans: PlansOutcome): string[] {

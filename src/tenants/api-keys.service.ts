@@ -23,9 +23,8 @@ export class ApiKeysService {
   /** Clerk counts from the start: a key that is made meanwhile shows one twice. */
   async list({ clerkId }: Tenant, { limit, cursor }: ListQuery): Promise<Page<ClerkApiKey>> {
     const offset = cursor === undefined ? 0 : decodeCursor(cursor, Offset);
-    const { data, total_count: count } = await this.clerk.list(clerkId, { limit, offset });
-    const next = offset + data.length;
-    return { data, nextCursor: data.length > 0 && next < count ? encodeCursor(next) : null };
+    const { keys, next } = await this.clerk.list(clerkId, { limit, offset });
+    return { data: keys, nextCursor: next === undefined ? null : encodeCursor(next) };
   }
 
   /** Refused everywhere within a second; Clerk tells nobody of it. One that is revoked already stays so. */

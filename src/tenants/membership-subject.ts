@@ -7,7 +7,10 @@ import {
   ClerkRefusal,
   type Ending,
   type Ours,
+  type Step,
   type Subject,
+  sortOut,
+  Unreadable,
   type Walk,
   walkByOffset,
 } from '../clerk/index.ts';
@@ -20,11 +23,6 @@ import { Tenant } from './tenant.entity.ts';
 const TENANTS_AT_A_TIME = 100;
 /** Of Clerk's list, in memory: some 30 MB. */
 const AT_A_TIME = 50_000;
-
-interface Step {
-  items: ClerkMembership[];
-  position: number;
-}
 
 /**
  * Memberships, as they are reconciled; a key is `org_…/user_…`: what claims made has no id of Clerk's, and by that Clerk
@@ -103,21 +101,23 @@ export class MembershipSubject implements Subject<ClerkMembership> {
       const found = await this.#listOf(tenantId, pairs, signal);
       if (found === 'refused') answers.refused.push(...pairs.map(keyOfPair));
       if (typeof found === 'string') continue;
-      const listed = new Set(found.map(({ public_user_data: user }) => user.user_id));
-      answers.there.push(...found);
+      const { items } = sortOut(found);
+      const listed = new Set(items.map(({ public_user_data: user }) => user.user_id));
+      answers.there.push(...items);
       answers.unlisted.push(...pairs.filter(({ userId }) => !listed.has(userId)).map(keyOfPair));
     }
     return answers;
   }
 
-  /** That the list of the organization, which is there, has nobody under that very user id. */
-  async find(key: string, signal?: AbortSignal): Promise<ClerkMembership | 'absent'> {
+  /** That the list of the organization, which is there, has nobody under that very user id, nor one that cannot be read. */
+  async find(key: string, signal?: AbortSignal): Promise<ClerkMembership | Unreadable | 'absent'> {
     const { tenantId, userId } = pairOfKey(key);
     const found = await this.#reader.membershipsOf(tenantId, [userId], signal);
     if (found === 'absent') throw new CannotReconcile(`${tenantId}: is not at Clerk any more`);
     // a list of others was not narrowed to the user, so it says nothing
-    if (found.some((each) => each.public_user_data.user_id !== userId)) throw new Error('Clerk answered of others');
-    return found[0] ?? 'absent';
+    const { items } = sortOut(found);
+    if (items.some((each) => each.public_user_data.user_id !== userId)) throw new Error('Clerk answered of others');
+    return items[0] ?? found[0] ?? 'absent';
   }
 
   async end(em: EntityManager, keys: string[], ending: Ending): Promise<void> {
@@ -129,23 +129,23 @@ export class MembershipSubject implements Subject<ClerkMembership> {
   async revive(key: string, eventId: string): Promise<void> {
     const membership = await this.find(key);
     if (membership === 'absent') throw new CannotReconcile(`${key}: is not alive at Clerk`);
+    if (membership instanceof Unreadable) throw new CannotReconcile(`${key}: what Clerk says of it cannot be read`);
     const isRevived = await transaction(this.#em.fork(), (em) => this.#mirror.revive(em, membership, eventId));
     if (!isRevived) throw new CannotReconcile(`${key}: is not ended here, or its organization is deleted here`);
   }
 
   /** Many at a time, in order, so that a tenant's come together: its rows are read and written as that tenant. */
-  async *#byTenant(pages: AsyncIterable<Step>): AsyncGenerator<Step> {
-    let items: ClerkMembership[] = [];
-    let position = 0;
-    const step = () => ({ items: items.toSorted((a, b) => (this.keyOf(a) < this.keyOf(b) ? -1 : 1)), position });
-    for await (const page of pages) {
-      items = items.concat(page.items.map(essentialsOf));
-      ({ position } = page);
-      if (items.length < AT_A_TIME) continue;
-      yield step();
-      items = [];
+  async *#byTenant(pages: AsyncIterable<Step<ClerkMembership>>): AsyncGenerator<Step<ClerkMembership>> {
+    let step: Step<ClerkMembership> = { items: [], unreadable: [], position: 0 };
+    const inOrder = () => step.items.toSorted((a, b) => (this.keyOf(a) < this.keyOf(b) ? -1 : 1));
+    for await (const { items, unreadable, position } of pages) {
+      const essentials = items.map(essentialsOf);
+      step = { items: step.items.concat(essentials), unreadable: step.unreadable.concat(unreadable), position };
+      if (step.items.length < AT_A_TIME) continue;
+      yield { ...step, items: inOrder() };
+      step = { items: [], unreadable: [], position };
     }
-    if (items.length > 0) yield step();
+    if (step.items.length + step.unreadable.length > 0) yield { ...step, items: inOrder() };
   }
 
   async #listOf(tenantId: string, pairs: Pair[], signal: AbortSignal) {

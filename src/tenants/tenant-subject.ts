@@ -1,5 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type ClerkOrganization, type ClerkReader, GlobalSubject, type Subject, walkByOffset } from '../clerk/index.ts';
+import {
+  CannotReconcile,
+  type ClerkOrganization,
+  type ClerkReader,
+  GlobalSubject,
+  type Subject,
+  walkByOffset,
+} from '../clerk/index.ts';
 import { transaction } from '../database/index.ts';
 import type { MembershipMirror } from './membership-mirror.service.ts';
 import { Tenant } from './tenant.entity.ts';
@@ -27,8 +34,15 @@ export function tenantSubject(
     mirror,
     revived: async (id, eventId) => {
       const list = (offset: number) => reader.membersOf(id, offset);
-      for await (const { items } of walkByOffset(list, { seen: new Set(), keyOf: (each) => each.id }))
+      const left: string[] = [];
+      for await (const { items, unreadable } of walkByOffset(list, { seen: new Set(), keyOf: (each) => each.id })) {
         for (const each of items) await transaction(em.fork(), (own) => memberships.revive(own, each, eventId));
+        left.push(...unreadable);
+      }
+      if (left.length > 0)
+        throw new CannotReconcile(
+          `${id}: is alive here again, but without memberships that cannot be read at Clerk: ${left.join(', ')}`,
+        );
     },
   });
 }

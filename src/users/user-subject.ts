@@ -11,9 +11,9 @@ export function userSubject(em: EntityManager, reader: ClerkReader, mirror: User
     prefix: 'user_',
     entity: User,
     count: (signal) => reader.countUsers(signal),
-    walk: ({ seen, from, until, signal }) => {
+    walk: ({ seen, signal, ...bounds }) => {
       const list = (after: number, offset: number) => reader.usersCreatedAfter(after, offset, signal);
-      return walkByCreation(list, seen, { from, until });
+      return walkByCreation(list, seen, bounds);
     },
     listOf: (ids, signal) => reader.usersOf(ids, signal),
     find: (id, signal) => reader.user(id, signal),
