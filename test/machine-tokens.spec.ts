@@ -398,6 +398,9 @@ describe('while Clerk', () => {
   beforeEach(async () => {
     own = await startWithMachines(clerk);
   });
+  afterEach(async () => {
+    await own.app.close();
+  });
 
   /** Of a refusal of now: its status, its code, and when to come again. */
   const wait = async (token: string) => {
@@ -452,6 +455,27 @@ describe('while Clerk', () => {
       expect(await wait(secret)).toEqual([...AWAY, expect.any(Number)]);
     },
   );
+
+  it('fails, it is asked again ten seconds later, also when the clock is set back meanwhile', async () => {
+    const clock = stopClock();
+    clerk.behaviour = 'fails';
+    for (let i = 0; i < 3; i++) expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+    clerk.behaviour = 'answers';
+    expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+    clock.set(-7_200_000);
+    clock.goAhead(10_000);
+    expect(await seen(own, clerk.anApiKey().secret)).toEqual(OK);
+  });
+
+  it('fails, it is not asked again at once because the clock is set ahead', async () => {
+    const clock = stopClock();
+    clerk.behaviour = 'fails';
+    for (let i = 0; i < 3; i++) expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+    const calls = clerk.calls.length;
+    clock.set(7_200_000);
+    expect(await seen(own, clerk.anApiKey().secret)).toEqual(AWAY);
+    expect(clerk.calls).toHaveLength(calls);
+  });
 
   it('fails, what is not asked is not counted as asked', async () => {
     const asked = async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Revocations } from '../src/auth/index.ts';
 import { transaction } from '../src/database/index.ts';
 import { startApp, type TestApp } from './support/app.ts';
@@ -275,6 +275,61 @@ describe('a deletion', () => {
     expect((await a.as(clerk.aToken({ sub: ada.id }), '/v1/me')).body.code).toBe('token_revoked');
     const [row] = await a.database.query('select email, name, deleted_at from users where clerk_id = $1', [ada.id]);
     expect(row).toEqual({ email: null, name: null, deleted_at: expect.any(Date) });
+  });
+});
+
+describe('a clock that jumps ahead and back', () => {
+  const HOURS_MS = 2 * 3_600_000;
+  const REAL = [
+    'setTimeout',
+    'setInterval',
+    'setImmediate',
+    'clearTimeout',
+    'clearInterval',
+    'clearImmediate',
+  ] as const;
+  const aheadDuring = async <T>(work: () => Promise<T>): Promise<T> => {
+    jest.useFakeTimers({
+      now: Date.now() + HOURS_MS,
+      doNotFake: [...REAL, 'performance', 'hrtime', 'nextTick', 'queueMicrotask'],
+    });
+    try {
+      return await work();
+    } finally {
+      jest.useRealTimers();
+    }
+  };
+
+  /** So many ids are missing that everything remembered is in doubt, and is loaded anew. */
+  async function missChanges({ database }: TestApp): Promise<void> {
+    await database.query("select setval('changes_id_seq', (select last_value + 20000 from changes_id_seq))");
+    await database.query("insert into changes (topic, key) values ('nothing', '')");
+    await pause(900);
+  }
+
+  async function revoked(app: TestApp): Promise<string[]> {
+    const [ada, bea, tenant] = [await someone(app), await someone(app), aTenantId()];
+    const inTenant = tokenIn(tenant, bea.id, { iat: secondsFromNow(-30) });
+    expect((await app.as(inTenant, '/v1/me')).status).toBe(200);
+    await end(app, ada);
+    await revokeMembership(app, bea.id, tenant, Date.now());
+    // until the change log has told this process as well
+    await pause(700);
+    return [ada.token, inTenant];
+  }
+
+  it('while the revocations are loaded anew brings none back', async () => {
+    const a = await startApp(clerk);
+    const tokens = await revoked(a);
+    await aheadDuring(() => missChanges(a));
+    for (const token of tokens) expect((await a.as(token, '/v1/me')).body.code).toBe('token_revoked');
+  });
+
+  it('while a process starts brings none back', async () => {
+    const a = await startApp(clerk);
+    const tokens = await revoked(a);
+    const b = await aheadDuring(() => startApp(clerk, {}, a.database));
+    for (const token of tokens) expect((await b.as(token, '/v1/me')).body.code).toBe('token_revoked');
   });
 });
 

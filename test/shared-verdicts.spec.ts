@@ -58,7 +58,8 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 
   const [first, second] = [() => apps[0] as TestApp, () => apps[1] as TestApp];
   const kept = (secret: string) => redis.do((client) => client.get(entryOf(secret)));
-  const put = (secret: string, value: string) => redis.do((client) => client.set(entryOf(secret), value));
+  const put = (secret: string, value: string, expiration = { type: 'PX' as const, value: 120_000 }) =>
+    redis.do((client) => client.set(entryOf(secret), value, { expiration }));
 
   /** Both processes use it. */
   async function connected(): Promise<void> {
@@ -125,6 +126,19 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
     await redis.do((client) => client.flushAll());
     clock.goAhead(60_000);
     expect(await seen(second(), secret)).toEqual(REVOKED);
+  });
+
+  it('a verdict counts no longer because the clock is set back', async () => {
+    const own = await startWithMachines(clerk, { REDIS_URL: redis.url }, first().database);
+    const { id, secret } = clerk.anApiKey();
+    const clock = stopClock();
+    expect(await seen(first(), secret)).toEqual(OK);
+    clerk.apiKeys.revoke(id);
+    // Redis, whose clock runs on, has kept it for a minute
+    await redis.do((client) => client.pExpire(entryOf(secret), 60_000));
+    clock.goAhead(60_000);
+    clock.set(-60_000);
+    expect(await seen(own, secret)).toEqual(REVOKED);
   });
 
   it('a verdict from further ahead is none', async () => {
@@ -213,6 +227,12 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
       ['long', () => '\0'.repeat(10_000_000)],
     ])('is not, %s', async (_, valueOf) => {
       expect(await attempt(valueOf)).toEqual(INVALID);
+    });
+
+    it('is not, without an end', async () => {
+      const secret = `ak_${randomBytes(16).toString('hex')}`;
+      await redis.do((client) => client.set(entryOf(secret), seal(nameOf(secret))));
+      expect(await seen(second(), secret)).toEqual(INVALID);
     });
 
     it('is no text at all: no request fails for it', async () => {

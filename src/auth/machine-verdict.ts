@@ -35,20 +35,29 @@ export function isServable(verdict: MachineVerdict): boolean {
   return isGoodFor(SERVABLE_MS, verdict);
 }
 
-export function sharedOf({ askedAt, ...verdict }: MachineVerdict): SharedVerdict {
-  return { ...verdict, freshUntil: Date.now() + FRESH_MS - (performance.now() - askedAt) };
+export function ageOf({ askedAt }: MachineVerdict): number {
+  return performance.now() - askedAt;
 }
 
-/** Of another process, whose clock may differ a little; undefined: it differs too much, or the verdict is over for all. */
-export function received({ freshUntil, ...verdict }: SharedVerdict): MachineVerdict | undefined {
+export function sharedOf(verdict: MachineVerdict): SharedVerdict {
+  const { askedAt, ...shared } = verdict;
+  return { ...shared, freshUntil: Date.now() + FRESH_MS - ageOf(verdict) };
+}
+
+/**
+ * Of another process, whose clock may differ a little; undefined: it differs too much, or the verdict is over for all. Its age
+ * is also known to who kept it, by a clock of its own: neither is trusted to make it younger, as one that is set back would.
+ */
+export function received({ freshUntil, ...verdict }: SharedVerdict, keptMs: number): MachineVerdict | undefined {
   const age = Date.now() + FRESH_MS - freshUntil;
   if (age < -MAX_CLOCK_DIFFERENCE_MS) return undefined;
-  const own = deepFreeze({ ...verdict, askedAt: performance.now() - Math.max(age, 0) });
+  const own = deepFreeze({ ...verdict, askedAt: performance.now() - Math.max(age, keptMs, 0) });
   return isServable(own) ? own : undefined;
 }
 
-function isGoodFor(ms: number, { askedAt, endsAt }: MachineVerdict): boolean {
-  return performance.now() - askedAt < ms && (endsAt === null || Date.now() < endsAt);
+function isGoodFor(ms: number, verdict: MachineVerdict): boolean {
+  const { endsAt } = verdict;
+  return ageOf(verdict) < ms && (endsAt === null || Date.now() < endsAt);
 }
 
 function callerOf(tokenType: MachineTokenType, token: ClerkMachineToken): MachinePrincipal {

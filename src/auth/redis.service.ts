@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleIn
 import { HttpAdapterHost } from '@nestjs/core';
 import { createClient, ErrorReply } from '@redis/client';
 import { ConsecutiveBreaker, circuitBreaker, handleWhen, TimeoutStrategy, timeout, wrap } from 'cockatiel';
+import { restFor } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 
 const CONNECT_TIMEOUT_MS = 1000;
@@ -22,7 +23,7 @@ export class Redis implements OnModuleInit, OnApplicationShutdown {
   #isAway: boolean | undefined;
   readonly #calls = wrap(
     circuitBreaker(handleWhen(isOutage), {
-      halfOpenAfter: RETRY_AFTER_MS,
+      halfOpenAfter: restFor(RETRY_AFTER_MS),
       breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
     }),
     // the client ends a command that waits to be sent, not one that waits for its answer

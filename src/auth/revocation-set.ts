@@ -10,8 +10,14 @@ export interface Revoked {
 interface Mark {
   /** Unix time in seconds; Infinity: every token. */
   readonly notBefore: number;
-  /** Unix time in milliseconds. */
-  readonly expiresAt: number;
+  /** By the clock that nobody sets (`performance.now()`): a jump of the other one must bring no token back. */
+  readonly keptUntil: number;
+}
+
+/** A revocation with how long it still counts, in milliseconds; undefined: as long as a token can live. */
+export interface FoundRevocation extends Revoked {
+  readonly notBefore: number | null;
+  readonly leftMs?: number;
 }
 
 /** What is revoked, in memory: asked in constant time. Marks only ever move on, so adding in any order is safe. */
@@ -44,12 +50,11 @@ export class RevocationSet {
     return revocableOf(principal).some(({ kind, clerkId }) => this.#refuses(kind, clerkId, principal.issuedAt));
   }
 
-  add(revocation: Revoked & { notBefore?: number | null; expiresAt?: Date }): void {
-    const { kind, clerkId, expiresAt } = revocation;
+  add({ kind, clerkId, leftMs = this.#keptMs, ...revocation }: FoundRevocation): void {
     const known = this.#marks[kind].get(clerkId);
     const notBefore = Math.max(revocation.notBefore ?? Number.POSITIVE_INFINITY, known?.notBefore ?? 0);
-    const until = Math.max(expiresAt?.getTime() ?? Date.now() + this.#keptMs, known?.expiresAt ?? 0);
-    this.#marks[kind].set(clerkId, { notBefore, expiresAt: until });
+    const keptUntil = Math.max(performance.now() + leftMs, known?.keptUntil ?? 0);
+    this.#marks[kind].set(clerkId, { notBefore, keptUntil });
   }
 
   addKey(key: string): void {
@@ -57,9 +62,10 @@ export class RevocationSet {
     this.add({ kind: kind as RevokedKind, clerkId, notBefore: notBefore ? Number(notBefore) : null });
   }
 
-  forgetExpired(now: number): void {
+  forgetExpired(): void {
+    const now = performance.now();
     for (const marks of Object.values(this.#marks))
-      for (const [clerkId, { expiresAt }] of marks) if (expiresAt <= now) marks.delete(clerkId);
+      for (const [clerkId, { keptUntil }] of marks) if (keptUntil <= now) marks.delete(clerkId);
   }
 
   #refuses(kind: RevokedKind, clerkId: string, iat: number): boolean {

@@ -5,8 +5,8 @@ import { SETTINGS, type Settings } from '../config/index.ts';
 import { ChangeLog, DatabaseStartup, isDatabaseUnavailable, Pruning, safeMessage } from '../database/index.ts';
 import { Metrics } from '../http/index.ts';
 import type { Principal } from './principal.ts';
-import { Revocation, type RevokedKind } from './revocation.entity.ts';
-import { membershipKey, RevocationSet, revocableOf } from './revocation-set.ts';
+import type { RevokedKind } from './revocation.entity.ts';
+import { type FoundRevocation, membershipKey, RevocationSet, revocableOf } from './revocation-set.ts';
 
 const TOPIC = 'revocation';
 /** No copy in memory is older than five minutes. */
@@ -113,8 +113,8 @@ export class Revocations implements BeforeApplicationShutdown {
 
   async #isRefusedInTable(principal: Principal): Promise<boolean> {
     try {
-      const found = await this.em.fork().find(Revocation, { $or: revocableOf(principal) });
-      for (const revocation of found) this.#set.add(revocation);
+      for (const revocation of await this.#find(OF_CALLER, JSON.stringify(revocableOf(principal))))
+        this.#set.add(revocation);
       return this.#set.refuses(principal);
     } catch (error) {
       if (!isDatabaseUnavailable(error) || !this.#isComplete || !this.changes.isRecent) throw error;
@@ -140,15 +140,24 @@ export class Revocations implements BeforeApplicationShutdown {
 
   async #load(): Promise<void> {
     const doubts = this.#doubts;
-    const rows = await this.em
-      .fork()
-      .find(Revocation, { expiresAt: { $gt: new Date() } }, { limit: MAX_REMEMBERED, disableIdentityMap: true });
-    this.#set.forgetExpired(Date.now());
-    for (const row of rows) this.#set.add(row);
-    if (doubts === this.#doubts) this.#isComplete = rows.length < MAX_REMEMBERED;
-    if (rows.length === MAX_REMEMBERED)
+    const found = await this.#find(LIVING, MAX_REMEMBERED);
+    this.#set.forgetExpired();
+    for (const revocation of found) this.#set.add(revocation);
+    if (doubts === this.#doubts) this.#isComplete = found.length < MAX_REMEMBERED;
+    if (found.length === MAX_REMEMBERED)
       this.#logger.warn('too many revocations to remember; each verdict asks the table');
     this.#timer ??= setInterval(() => this.#loadAgain(), RELOAD_MS).unref();
+  }
+
+  /** How long each counts is the database's word: the clock of this process may be set at any moment. */
+  async #find(sql: string, parameter: string | number): Promise<FoundRevocation[]> {
+    const rows = await this.em.fork().execute<FoundRow[]>(sql, [parameter]);
+    return rows.map(({ kind, clerk_id: clerkId, not_before: notBefore, left_ms: leftMs }) => ({
+      kind,
+      clerkId,
+      notBefore: notBefore === null ? null : Number(notBefore),
+      leftMs: Number(leftMs),
+    }));
   }
 
   #loadAgain(): void {
@@ -158,6 +167,22 @@ export class Revocations implements BeforeApplicationShutdown {
     );
   }
 }
+
+interface FoundRow {
+  kind: RevokedKind;
+  clerk_id: string;
+  not_before: string | null;
+  left_ms: string;
+}
+
+const FOUND =
+  'select kind, clerk_id, not_before, extract(epoch from expires_at - now()) * 1000 as left_ms from revocations';
+
+const LIVING = `${FOUND} where expires_at > now() limit ?`;
+
+const OF_CALLER = `
+${FOUND} where (kind, clerk_id) in
+  (select kind, "clerkId" from jsonb_to_recordset(?::jsonb) as caller (kind text, "clerkId" text))`;
 
 /** A mark only ever moves on, so neither order nor duplicates of events matter; one that no living token is before is none. */
 const RECORD = `

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import {
+  ageOf,
   isFresh,
   type MachineVerdict,
   received,
@@ -43,7 +44,8 @@ export class SharedVerdicts {
   async find(key: string): Promise<MachineVerdict | undefined> {
     const closed = await this.redis.ask((client) => client.getRange(this.#entry(key), 0, MAX_BYTES));
     const text = closed ? this.#seal.open(closed, key) : undefined;
-    return text === undefined ? undefined : received(JSON.parse(text) as SharedVerdict);
+    const leftMs = text && (await this.redis.ask((client) => client.pTTL(this.#entry(key))));
+    return text && leftMs ? received(JSON.parse(text) as SharedVerdict, SERVABLE_MS - leftMs) : undefined;
   }
 
   /** One process at a time asks; the others wait for what it learns. */
@@ -85,7 +87,7 @@ export class SharedVerdicts {
 
   async #keep(key: string, verdict: MachineVerdict): Promise<void> {
     const closed = this.#seal.close(JSON.stringify(sharedOf(verdict)), key);
-    const expiration = { type: 'PX', value: SERVABLE_MS } as const;
+    const expiration = { type: 'PX', value: Math.ceil(SERVABLE_MS - ageOf(verdict)) } as const;
     if (isFresh(verdict) && closed.length <= MAX_BYTES)
       await this.redis.ask((client) => client.set(this.#entry(key), closed, { expiration }));
   }

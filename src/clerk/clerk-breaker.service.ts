@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { ConsecutiveBreaker, circuitBreaker, handleAll } from 'cockatiel';
 import { isOutage, outageReason } from './outage.ts';
+import { restFor } from './rest.ts';
 
 const FAILURES_TO_OPEN = 3;
 const RETRY_AFTER_MS = 10_000;
@@ -15,7 +16,7 @@ class FailedCall {
 export class ClerkBreaker {
   readonly #logger = new Logger(ClerkBreaker.name);
   readonly #policy = circuitBreaker(handleAll, {
-    halfOpenAfter: RETRY_AFTER_MS,
+    halfOpenAfter: restFor(RETRY_AFTER_MS),
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
   });
   #isAway = false;

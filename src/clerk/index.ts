@@ -41,6 +41,7 @@ export {
 export { Pace, tenthOfLimit } from './pace.ts';
 export { sortOut, Unreadable } from './readable.ts';
 export { type Outcome, type ReconcileOptions, Reconciliation } from './reconciliation.ts';
+export { restFor } from './rest.ts';
 export {
   type Answers,
   type Ending,
