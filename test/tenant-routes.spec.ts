@@ -317,7 +317,15 @@ describe('a member', () => {
     ]);
     const [row] = await app.database.query<{ id: string }>('select id from users where clerk_id = $1', [user.id]);
     return {
-      user: { id: row?.id, clerkId: user.id, email: user.email_addresses[0]?.email_address, name: 'Ada Example' },
+      user: {
+        id: row?.id,
+        clerkId: user.id,
+        email: user.email_addresses[0]?.email_address,
+        emailVerified: true,
+        username: null,
+        phone: null,
+        name: 'Ada Example',
+      },
       tenant: { id: tenant?.id, clerkId: organization.id, name: expect.any(String), slug: organization.slug },
       role,
       createdAt: TIME,
@@ -335,7 +343,8 @@ describe('a member', () => {
     for (const member of members) {
       // addresses of others are for admins
       const isShown = ({ user }: (typeof expected)[number]) => member === ours || user.clerkId === member.user.id;
-      const data = expected.map((each) => (isShown(each) ? each : { ...each, user: { ...each.user, email: null } }));
+      const hidden = { email: null, emailVerified: null, phone: null };
+      const data = expected.map((each) => (isShown(each) ? each : { ...each, user: { ...each.user, ...hidden } }));
       expect((await ask(app, member, 'GET', MEMBERS)).body).toEqual({ data, nextCursor: null });
     }
     const theirs = anAdmin(clerk);

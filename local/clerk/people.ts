@@ -10,10 +10,10 @@ export interface LocalUser {
   image_url: string;
   has_image: boolean;
   primary_email_address_id: string | null;
-  primary_phone_number_id: null;
+  primary_phone_number_id: string | null;
   primary_web3_wallet_id: null;
   email_addresses: LocalEmail[];
-  phone_numbers: [];
+  phone_numbers: object[];
   web3_wallets: [];
   passkeys: [];
   external_accounts: [];

@@ -14,6 +14,7 @@ export const ClerkMembership = z.looseObject({
     first_name: LenientText,
     last_name: LenientText,
     image_url: LenientText,
+    username: LenientText,
   }),
   created_at: LenientTime,
   updated_at: LenientTime,

@@ -9,7 +9,10 @@ import {
   lenientList,
 } from './clerk-values.schema.ts';
 
-const Email = z.looseObject({ id: LenientText, email_address: LenientText });
+/** Which state the check of an address is in: `verified` alone says that it is the user's. */
+const Verification = z.looseObject({ status: LenientText }).nullish().catch(null);
+const Email = z.looseObject({ id: LenientText, email_address: LenientText, verification: Verification });
+const Phone = z.looseObject({ id: LenientText, phone_number: LenientText });
 
 /**
  * A user as Clerk sends it, by API and in events (https://clerk.com/docs/reference/backend-api, User). Lenient: unknown
@@ -20,6 +23,9 @@ export const ClerkUser = z.looseObject({
   external_id: LenientText,
   primary_email_address_id: LenientText,
   email_addresses: lenientList(Email),
+  primary_phone_number_id: LenientText,
+  phone_numbers: lenientList(Phone),
+  username: LenientText,
   first_name: LenientText,
   last_name: LenientText,
   image_url: LenientText,

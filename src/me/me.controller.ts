@@ -2,7 +2,7 @@ import { Body, Controller, Get, Patch, SerializeOptions } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { CallerEntitlements, CurrentSession, type SessionPrincipal } from '../auth/index.ts';
 import { ActiveTenant, nameOfTenant, type TenantSnapshot } from '../tenants/index.ts';
-import { CurrentUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
+import { CurrentUser, nameOfUser, User, type UserSnapshot, UsersService } from '../users/index.ts';
 import { Me, MeChanges } from './me.schemas.ts';
 
 @ApiTags('me')
@@ -37,7 +37,8 @@ export class MeController {
   async #show({ row }: UserSnapshot, tenant: TenantSnapshot | null, principal: SessionPrincipal): Promise<Me> {
     const { plan, features } = await this.entitlements.of(principal);
     const { impersonatedBy } = principal;
-    return { user: row, tenant: toMeTenant(tenant, principal), plan, features: [...features], impersonatedBy };
+    const user = { ...row, name: nameOfUser(row) };
+    return { user, tenant: toMeTenant(tenant, principal), plan, features: [...features], impersonatedBy };
   }
 }
 

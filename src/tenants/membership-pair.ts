@@ -19,14 +19,14 @@ export function pairOf({ organization, public_user_data: user }: ClerkMembership
 
 /** Without the metadata, which may be long. */
 export function essentialsOf({ id, role, created_at, updated_at, ...of }: ClerkMembership): ClerkMembership {
-  const { user_id, first_name, last_name, image_url } = of.public_user_data;
+  const { user_id, first_name, last_name, image_url, username } = of.public_user_data;
   const { name, slug, max_allowed_memberships, created_by, ...organization } = of.organization;
   return {
     id,
     role,
     created_at,
     updated_at,
-    public_user_data: { user_id, first_name, last_name, image_url },
+    public_user_data: { user_id, first_name, last_name, image_url, username },
     organization: {
       id: organization.id,
       name,

@@ -1,9 +1,9 @@
-import type { User } from '../users/index.ts';
+import { nameOfUser, type User } from '../users/index.ts';
 import { nameOfTenant, type Tenant } from './tenant.entity.ts';
 import type { MembershipView } from './tenants.schemas.ts';
 
 interface Whole {
-  user: Pick<User, 'id' | 'clerkId' | 'email' | 'name'>;
+  user: Pick<User, 'id' | 'clerkId' | 'email' | 'emailVerified' | 'username' | 'phone' | 'name'>;
   tenant: Pick<Tenant, 'id' | 'clerkId' | 'name' | 'slug'>;
   role: string;
   createdAt: Date;
@@ -14,8 +14,13 @@ export function toMembershipView(
   { user, tenant, role, createdAt }: Whole,
   { showsContact }: { showsContact: boolean },
 ): MembershipView {
-  const { name = null } = user;
+  const { id, clerkId, email = null, emailVerified, phone = null, username = null } = user;
   const { slug = null } = tenant;
-  const email = showsContact ? (user.email ?? null) : null;
-  return { user: { ...user, email, name }, tenant: { ...tenant, name: nameOfTenant(tenant), slug }, role, createdAt };
+  const contact = showsContact ? { email, emailVerified, phone } : { email: null, emailVerified: null, phone: null };
+  return {
+    user: { id, clerkId, ...contact, username, name: nameOfUser(user) },
+    tenant: { ...tenant, name: nameOfTenant(tenant), slug },
+    role,
+    createdAt,
+  };
 }

@@ -1,5 +1,5 @@
 export { CurrentUser } from './current-user.decorator.ts';
-export { User } from './user.entity.ts';
+export { nameOfUser, User } from './user.entity.ts';
 export { factsOfClaims, factsOfPublicData } from './user-facts.ts';
 export { UserMirror } from './user-mirror.service.ts';
 export type { UserSnapshot } from './user-snapshot.ts';

@@ -37,6 +37,9 @@ export class UserMirror {
       facts.clerkId,
       externalId || null,
       facts.email,
+      facts.emailVerified,
+      facts.username,
+      facts.phone,
       facts.name,
       facts.imageUrl,
       facts.banned,
@@ -105,20 +108,22 @@ export class UserMirror {
 
 const MIRROR = `
 with told as (
-  select ?::uuid as id, ?::text as clerk_id, ?::text as external_id, ?::text as email, ?::text as name,
-         ?::text as image_url, ?::boolean as banned, ?::boolean as locked, ?::boolean as deprovisioned,
+  select ?::uuid as id, ?::text as clerk_id, ?::text as external_id, ?::text as email,
+         ?::boolean as email_verified, ?::text as username, ?::text as phone, ?::text as name, ?::text as image_url,
+         ?::boolean as banned, ?::boolean as locked, ?::boolean as deprovisioned,
          ?::text as event_id, ?::bigint as said_at
 ), facts as (select *, ${clerkTimeSql('said_at')} as updated_at from told)
-insert into users as stored (id, clerk_id, external_id, email, name, image_url, banned_at, locked_at, deprovisioned_at,
-                   clerk_updated_at, clerk_event_id)
-select id, clerk_id, external_id, email, name, image_url,
+insert into users as stored (id, clerk_id, external_id, email, email_verified, username, phone, name, image_url,
+                   banned_at, locked_at, deprovisioned_at, clerk_updated_at, clerk_event_id)
+select id, clerk_id, external_id, email, email_verified, username, phone, name, image_url,
        case when banned then to_timestamp(updated_at / 1000.0) end,
        case when locked then to_timestamp(updated_at / 1000.0) end,
        case when deprovisioned then to_timestamp(updated_at / 1000.0) end,
        updated_at, event_id
 from facts
 on conflict (clerk_id) do update set
-  external_id = excluded.external_id, email = excluded.email, name = excluded.name, image_url = excluded.image_url,
+  external_id = excluded.external_id, email = excluded.email, email_verified = excluded.email_verified,
+  username = excluded.username, phone = excluded.phone, name = excluded.name, image_url = excluded.image_url,
   banned_at = excluded.banned_at, locked_at = excluded.locked_at, deprovisioned_at = excluded.deprovisioned_at,
   clerk_updated_at = excluded.clerk_updated_at, clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where stored.deleted_at is null
@@ -131,7 +136,7 @@ facts as (select *, ${clerkTimeSql('said_at')} as deleted_at from told)
 insert into users as stored (id, clerk_id, deleted_at, clerk_updated_at, clerk_event_id)
 select id, clerk_id, to_timestamp(deleted_at / 1000.0), deleted_at, event_id from facts
 on conflict (clerk_id) do update set
-  external_id = null, email = null, name = null, image_url = null,
+  external_id = null, email = null, email_verified = false, username = null, phone = null, name = null, image_url = null,
   banned_at = null, locked_at = null, deprovisioned_at = null, deleted_at = excluded.deleted_at,
   clerk_updated_at = excluded.clerk_updated_at, clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where stored.deleted_at is null

@@ -27,6 +27,9 @@ function shows(row: User, facts: UserFacts): boolean {
   return (
     row.externalId === facts.externalId &&
     row.email === facts.email &&
+    row.emailVerified === facts.emailVerified &&
+    row.username === facts.username &&
+    row.phone === facts.phone &&
     row.name === facts.name &&
     row.imageUrl === facts.imageUrl &&
     Boolean(row.bannedAt) === facts.banned &&

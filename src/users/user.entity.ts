@@ -11,6 +11,11 @@ const UserSchema = defineEntity({
     externalId: p.text().nullable(),
     /** Not unique, and nobody is found by it. */
     email: p.text().nullable(),
+    /** False until Clerk says that it is. */
+    emailVerified: p.boolean().default(false),
+    username: p.text().nullable(),
+    /** The primary number. */
+    phone: p.text().nullable(),
     name: p.text().nullable(),
     imageUrl: p.text().nullable(),
     locale: p.text().nullable(),
@@ -43,3 +48,8 @@ export class User extends UserSchema.class {
   }
 }
 UserSchema.setClass(User);
+
+/** What a user is called: one who signs up with a username or a phone number need not give a name. */
+export function nameOfUser({ name, username }: Pick<User, 'name' | 'username'>): string | null {
+  return name ?? username ?? null;
+}
