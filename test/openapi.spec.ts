@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
+import { DocumentSchemas } from './support/json-schema.ts';
 
 interface Operation {
   description?: string;
@@ -11,7 +12,7 @@ interface Operation {
 }
 
 let app: TestApp;
-let document: { openapi: string; paths: Record<string, Record<string, Operation>> };
+let document: { openapi: string; paths: Record<string, Record<string, Operation>>; components: object };
 
 beforeAll(async () => {
   app = await startApp(await TestClerk.start());
@@ -28,6 +29,13 @@ describe('/openapi.json', () => {
     const result = await new Validator().validate(structuredClone(document));
     expect([result.valid, result.errors]).toEqual([true, undefined]);
     expect(document.openapi).toMatch(/^3\.1\./);
+  });
+
+  it('holds JSON Schema 2020-12 alone', () => {
+    const schemas = new DocumentSchemas(document);
+    expect(schemas.places.length).toBeGreaterThan(50);
+    for (const place of schemas.places) expect([place, schemas.compile(place)]).toEqual([place, expect.any(Function)]);
+    expect(JSON.stringify(document)).not.toMatch(/"nullable"|"\$schema"|"\$defs"/);
   });
 
   it('has a schema for every answer and refers to the problem document for refusals', () => {

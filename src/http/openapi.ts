@@ -2,6 +2,7 @@ import type { INestApplication, Type } from '@nestjs/common';
 import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
+import { jsonSchemaConverter } from './json-schema.ts';
 
 /** Who may call a route: the security requirements of OpenAPI, and the same for people. */
 export interface RouteDescription {
@@ -17,16 +18,18 @@ export interface RouteDescriber {
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
-const ProblemDocument = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  instance: z.string(),
-  code: z.string(),
-  requestId: z.string(),
-  errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
-});
+const ProblemDocument = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    code: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem' });
 
 const refusal = {
   description: 'A refusal: see `code`, and /problems/{code} for what it means',
@@ -41,11 +44,15 @@ function openApiOf(app: INestApplication, describer: RouteDescriber): OpenAPIObj
     .setDescription('Refusals are application/problem+json (RFC 9457) with a stable `code`; see /problems/{code}.')
     .setVersion('1')
     .build();
-  const document = SwaggerModule.createDocument(app, config, { operationIdFactory: operationId });
-  const { $schema, ...problem } = z.toJSONSchema(ProblemDocument);
+  const standardSchemaConverter = jsonSchemaConverter();
+  const document = SwaggerModule.createDocument(app, config, {
+    operationIdFactory: operationId,
+    standardSchemaConverter,
+  });
+  const problem = standardSchemaConverter(ProblemDocument, { schemaType: 'output' });
   document.components = {
     ...document.components,
-    schemas: { ...document.components?.schemas, Problem: problem as object },
+    schemas: { ...document.components?.schemas, ...problem?.components },
     securitySchemes: describer.securitySchemes,
   };
   const descriptions = descriptionsOf(app, describer);
