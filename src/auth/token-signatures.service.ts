@@ -1,7 +1,7 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { parseObject } from './jws.ts';
-import { type Refusal, refuse } from './verdict.ts';
+import { type Refusal, type RefusalReason, refuse } from './verdict.ts';
 import { VerificationKeys } from './verification-keys.service.ts';
 
 /** What a JWT says, and the key that signed it. */
@@ -17,9 +17,14 @@ export class TokenSignatures {
 
   async verify(token: string, kid: string): Promise<Signed | Refusal> {
     const key = await this.keys.find(kid);
-    if (!key && !this.keys.areKnown) return refuse('unavailable', 'no_key_set', { final: false });
-    if (!key) return refuse('token_invalid', 'unknown_kid', { final: false });
-    return signedBy(key, token) ?? (await this.#verifyRenewed(token, kid)) ?? refuse('token_invalid', 'bad_signature');
+    if (!key) return this.#refuse(this.keys.areKnown ? 'unknown_kid' : 'no_key_set');
+    return signedBy(key, token) ?? (await this.#verifyRenewed(token, kid)) ?? this.#refuse('bad_signature');
+  }
+
+  /** A 401 signs people out, so it needs keys that are Clerk's for sure. */
+  #refuse(reason: RefusalReason): Refusal {
+    if (!this.keys.areFetched) return refuse('unavailable', reason, { final: false });
+    return refuse('token_invalid', reason, { final: reason === 'bad_signature' });
   }
 
   /** Clerk may change a key and keep its id, which is that of the instance: a bad signature is a reason to look. */

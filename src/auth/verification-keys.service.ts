@@ -4,6 +4,7 @@ import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nes
 import { ClerkApi, type JsonWebKey } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { DatabaseStartup, safeMessage } from '../database/index.ts';
+import { Seal } from './seal.ts';
 import { StoredKeys } from './stored-keys.entity.ts';
 
 /** Between any two fetches, whatever tokens name: a `kid` is made up for free. */
@@ -11,16 +12,20 @@ const COOL_DOWN_MS = 30_000;
 const REFRESH_MS = 5 * 60_000;
 const TICK_MS = 10_000;
 const MAX_KEYS = 20;
+/** The number rises with the shape of what is sealed. */
+const PURPOSE = 'gatehouse verification keys 1';
 const MIN_MODULUS_CHARACTERS = 342; // 2048 bits in base64url
 
 /**
  * The public keys that sign session tokens: CLERK_JWT_KEY, or Clerk's key set. The last good set is kept here and in
- * the database, so that tokens are verified while Clerk is away, also after a restart.
+ * the database, so that tokens are verified while Clerk is away, also after a restart. There it is sealed: whoever can write to
+ * the table, by an injection in a feature, would else sign tokens of anybody.
  */
 @Injectable()
 export class VerificationKeys implements BeforeApplicationShutdown {
   readonly #logger = new Logger(VerificationKeys.name);
   readonly #issuer: string;
+  readonly #seal: Seal;
   readonly #fixed: KeyObject | undefined;
   readonly #onRemoved: (() => void)[] = [];
   #keys = new Map<string, KeyObject>();
@@ -35,9 +40,10 @@ export class VerificationKeys implements BeforeApplicationShutdown {
     private readonly clerk: ClerkApi,
     private readonly em: EntityManager,
     startup: DatabaseStartup,
-    @Inject(SETTINGS) { clerk: { issuers, jwtKey } }: Settings,
+    @Inject(SETTINGS) { clerk: { issuers, jwtKey, secretKey } }: Settings,
   ) {
     this.#issuer = issuers[0] ?? '';
+    this.#seal = new Seal(secretKey, PURPOSE);
     this.#fixed = jwtKey;
     if (!jwtKey) startup.beforeReady(() => this.#start());
   }
@@ -45,6 +51,11 @@ export class VerificationKeys implements BeforeApplicationShutdown {
   /** Whether there is any key to verify with. */
   get areKnown(): boolean {
     return this.#fixed !== undefined || this.#keys.size > 0;
+  }
+
+  /** Whether this process has the keys from Clerk itself: those in the table may be older ones, put back by somebody. */
+  get areFetched(): boolean {
+    return this.#fixed !== undefined || this.#lastSuccessAt > 0;
   }
 
   /** Calls back when a key is gone, and with it every verdict that rested on it. */
@@ -75,14 +86,23 @@ export class VerificationKeys implements BeforeApplicationShutdown {
   }
 
   async #start(): Promise<void> {
-    const stored = await this.em.fork().findOne(StoredKeys, { issuer: this.#issuer });
+    const stored = await this.#findStored();
     if (stored) {
-      this.#use(stored.keys);
-      this.#stored = JSON.stringify(stored.keys);
+      this.#use(JSON.parse(stored) as JsonWebKey[]);
+      this.#stored = stored;
     }
     const fetched = this.#refresh();
     if (!stored) await fetched;
     this.#timer ??= setInterval(() => void this.#tick(), TICK_MS).unref();
+  }
+
+  /** Undefined: there are none, or none that were sealed with our key. */
+  async #findStored(): Promise<string | undefined> {
+    const row = await this.em.fork().findOne(StoredKeys, { issuer: this.#issuer });
+    const keys = typeof row?.keys === 'string' ? this.#seal.open(row.keys, this.#issuer) : undefined;
+    if (row && keys === undefined)
+      this.#logger.warn('The stored verification keys are not sealed with CLERK_SECRET_KEY: they are fetched anew');
+    return keys;
   }
 
   async #tick(): Promise<void> {
@@ -125,7 +145,11 @@ export class VerificationKeys implements BeforeApplicationShutdown {
   async #store(keys: JsonWebKey[]): Promise<void> {
     const content = JSON.stringify(keys);
     if (content === this.#stored) return;
-    await this.em.fork().upsert(StoredKeys, { issuer: this.#issuer, keys, fetchedAt: new Date() });
+    await this.em.fork().upsert(StoredKeys, {
+      issuer: this.#issuer,
+      keys: this.#seal.close(content, this.#issuer),
+      fetchedAt: new Date(),
+    });
     this.#stored = content;
   }
 }
