@@ -766,6 +766,49 @@ describe('an invitation', () => {
     expect(await rowsOf(app.database, ours.organization)).toEqual(before);
   });
 
+  it.each([
+    ['a domain in another alphabet', 'x@müller.example'],
+    ['a top-level domain in another alphabet', 'x@почта.рф'],
+    ['the same in ASCII', 'y@xn--80a1acny.xn--p1ai'],
+    ['a name in another alphabet', '用户@例え.jp'],
+    ['an accent that is a character of its own', 'jose\u0301@example.com'],
+    ['signs that few names have', "o'hara/sales&co@example.com"],
+  ])('to an address with %s is sent, and listed as Clerk has it', async (_, email) => {
+    const { status, body } = await ask(app, ours, 'POST', INVITATIONS, { email });
+    expect([status, body.email]).toEqual([201, email.normalize()]);
+    expect(await listed('?limit=1')).toEqual([body]);
+  });
+
+  it.each([
+    ['x@schön.example', 'x@xn--schn-7qa.example'],
+    ['x@xn--fa-hia.example', 'X@FAß.example'],
+    ['x@scho\u0308ner.example', 'x@schöner.example'],
+  ])('to %s is a conflict after one to %s, while that is out', async (email, other) => {
+    const { body } = await ask(app, ours, 'POST', INVITATIONS, { email: other });
+    const before = await rowsOf(app.database, ours.organization);
+    expect(refusalOf(await ask(app, ours, 'POST', INVITATIONS, { email }))).toEqual([409, 'conflict']);
+    expect(await rowsOf(app.database, ours.organization)).toEqual(before);
+    await ask(app, ours, 'DELETE', `${INVITATIONS}/${body.id as string}`);
+    expect((await ask(app, ours, 'POST', INVITATIONS, { email })).status).toBe(201);
+  });
+
+  it('to an internationalized address that Clerk refuses names the field', async () => {
+    proxy.instead = ({ method }) =>
+      method === 'POST'
+        ? {
+            status: 422,
+            body: {
+              errors: [
+                { code: 'form_param_format_invalid', message: 'is invalid', meta: { param_name: 'email_address' } },
+              ],
+            },
+          }
+        : undefined;
+    const { status, body } = await ask(app, ours, 'POST', INVITATIONS, { email: 'z@müller.example' });
+    proxy.pass();
+    expect([status, body.errors]).toEqual([400, [{ pointer: '/email', detail: expect.any(String) }]]);
+  });
+
   it('with a role that Clerk does not know names the field', async () => {
     const { body } = await ask(app, ours, 'POST', INVITATIONS, { email: 'y@example.com', role: 'org:nonsense' });
     expect(body).toMatchObject({ code: 'invalid_input', errors: [{ pointer: '/role' }] });

@@ -6,6 +6,7 @@ import { asTenant, transaction } from '../database/index.ts';
 import { type ListQuery, listPage, Problem } from '../http/index.ts';
 import type { User } from '../users/index.ts';
 import { requireAdmin } from './admins.ts';
+import { comparableAddress, isInternationalized } from './email-address.ts';
 import { Invitation } from './invitation.entity.ts';
 import { InvitationMirror } from './invitation-mirror.service.ts';
 import { Membership } from './membership.entity.ts';
@@ -28,7 +29,10 @@ export class InvitationsService {
   }
 
   async invite(tenant: Tenant, admin: User, { email, role }: NewInvitation): Promise<Invitation> {
-    await transaction(this.em, (em) => requireAdmin(em, { tenantId: tenant.id, userId: admin.id }));
+    await transaction(this.em, async (em) => {
+      await requireAdmin(em, { tenantId: tenant.id, userId: admin.id });
+      await refuseOtherSpelling(em, tenant.id, email);
+    });
     const seat = await this.entitlements.holdSeat(tenant, (em) => seatsTaken(em, tenant.id));
     try {
       const answer = await this.clerk.invite(tenant.clerkId, { email, role, inviterUserId: admin.clerkId });
@@ -62,9 +66,20 @@ export class InvitationsService {
   }
 }
 
+/** An invitation by a mail that is out. */
+const isOut = () => ({ status: 'pending' as const, $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date() } }] });
+
+/** Of an address in the same spelling Clerk says itself that it is invited already. */
+async function refuseOtherSpelling(em: EntityManager, tenantId: string, email: string): Promise<void> {
+  if (!isInternationalized(email)) return;
+  const invited = await em.find(Invitation, { tenantId, ...isOut() }, { fields: ['email'] });
+  const address = comparableAddress(email);
+  if (invited.some((other) => comparableAddress(other.email) === address))
+    throw new Problem('conflict', { detail: 'The person is invited already.' });
+}
+
 /** Members, and who may become one by a mail that is out. The caller sees own memberships in other tenants, too. */
 async function seatsTaken(em: EntityManager, tenantId: string): Promise<number> {
   const isMember = { tenantId, endedAt: null, user: { deletedAt: null } };
-  const isOut = { status: 'pending' as const, $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date() } }] };
-  return (await em.count(Membership, isMember)) + (await em.count(Invitation, { tenantId, ...isOut }));
+  return (await em.count(Membership, isMember)) + (await em.count(Invitation, { tenantId, ...isOut() }));
 }

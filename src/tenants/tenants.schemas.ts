@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ClerkRole } from '../clerk/index.ts';
 import { StorableSettings, storableText, Time } from '../http/index.ts';
+import { isEmailAddress } from './email-address.ts';
 
 const MAX_NAME = 256;
 /** What Clerk takes: letters, digits and hyphens. */
@@ -62,8 +63,15 @@ export const RoleChange = z
   .meta({ id: 'RoleChange' });
 export type RoleChange = z.output<typeof RoleChange>;
 
+const EmailAddress = z
+  .string()
+  .max(254)
+  .normalize()
+  .refine(isEmailAddress, 'must be an e-mail address')
+  .meta({ format: 'idn-email' });
+
 export const NewInvitation = z
-  .strictObject({ email: z.email().max(254), role: ClerkRole.default('org:member') })
+  .strictObject({ email: EmailAddress, role: ClerkRole.default('org:member') })
   .meta({ id: 'NewInvitation' });
 export type NewInvitation = z.output<typeof NewInvitation>;
 
