@@ -466,6 +466,8 @@ describe('the worker', () => {
     const [code, signal] = (await ended) as [number | null, string | null];
     expect([0, 'SIGTERM']).toContain(code ?? signal);
     expect(output).not.toMatch(/"level":[456]0/);
+    expect(output).toMatch(/"msg":"Working on jobs/);
+    expect(output).toMatch(/"msg":"Stopping: SIGTERM received"/);
   });
 
   it('says which setting is wrong, as the server does', async () => {

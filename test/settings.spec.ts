@@ -259,6 +259,8 @@ describe('a wrong setting', () => {
     ['TRUST_PROXY', 'a range without bits', '10.0.0.0/', /addresses as CIDRs/],
     ['TRUST_PROXY', 'an address that is none', '10.0.0.256', /addresses as CIDRs/],
     ['TRUST_PROXY', 'one wrong among right ones', '10.0.0.0/8,everyone', /addresses as CIDRs/],
+    ['SHUTDOWN_DELAY_MS', 'above a minute', '60001', /at most 60000/],
+    ['SHUTDOWN_DELAY_MS', 'with a unit', '5s', /whole number/],
     ['API_DOCS', 'a boolean', '1', /one of on, off/],
     ['LOG_LEVEL', 'unknown', 'verbose', /one of fatal, error, warn, info, debug, trace, silent/],
   ])('%s that is %s stops the start with one line that names it', (name, _what, value, says) => {
@@ -318,6 +320,7 @@ describe('what is around a value', () => {
     CLERK_MAX_TOKEN_LIFETIME_S: '60',
     CORS_ORIGINS: 'https://admin.example.com',
     TRUST_PROXY: '2',
+    SHUTDOWN_DELAY_MS: '3000',
     API_DOCS: 'on',
     BILLING_GRACE_DAYS: '3',
     METRICS_TOKEN: 'a-token-of-20-letters',
@@ -435,6 +438,7 @@ describe('a setting that is not given', () => {
       host: '127.0.0.1',
       corsOrigins: [],
       trustProxy: undefined,
+      shutdownDelayMs: 0,
       apiDocs: true,
       logLevel: 'info',
       clerk: {
@@ -449,7 +453,12 @@ describe('a setting that is not given', () => {
   });
 
   it('has a stricter default in production, where the process is reached from outside', () => {
-    expect(readSettings(aProduction())).toMatchObject({ production: true, host: '0.0.0.0', apiDocs: false });
+    expect(readSettings(aProduction())).toMatchObject({
+      production: true,
+      host: '0.0.0.0',
+      apiDocs: false,
+      shutdownDelayMs: 5000,
+    });
   });
 
   it.each([
@@ -475,6 +484,7 @@ describe('a setting that is not given', () => {
       'fc00::/7,fe80::/10,::1,127.0.0.0/8',
       { trustProxy: ['fc00::/7', 'fe80::/10', '::1', '127.0.0.0/8'] },
     ],
+    ['SHUTDOWN_DELAY_MS', '0', { shutdownDelayMs: 0 }],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
   ])('gives way to %s=%s', (name, value, expected) => {
     expect(readSettings(aProduction({ [name]: value }))).toMatchObject(expected);

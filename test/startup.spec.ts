@@ -409,6 +409,20 @@ describe('a runtime role that owns the tables', () => {
   });
 });
 
+describe('the log', () => {
+  it.each<[string, string]>([
+    ['127.0.0.1', 'http://127.0.0.1:'],
+    ['::1', 'http://[::1]:'],
+  ])('says where the server listens, that it stops, and why: %s', async (HOST, address) => {
+    const server = await ServerProcess.spawn(settingsFor(await createDatabase(), { HOST, LOG_LEVEL: 'info' }));
+    const { port } = new URL(server.url);
+    await until(() => server.output.includes('"Ready"') && server.output.includes('Listening'));
+    expect(server.output).toContain(`"msg":"Listening on ${address}${port}"`);
+    expect(await server.stop('SIGINT')).toBe(0);
+    expect(server.output).toContain('"msg":"Stopping: SIGINT received"');
+  });
+});
+
 describe('SIGTERM', () => {
   it('ends a process that nobody asks anything, whatever connections are kept open', async () => {
     const server = await ServerProcess.start(settingsFor(await createDatabase()));

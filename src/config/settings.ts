@@ -11,6 +11,7 @@ import { productionWarnings } from './warnings.ts';
 export { LOOPBACK_HOSTS } from './loopback.ts';
 
 const MAX_CLOCK_SKEW_MS = 60_000;
+const MAX_SHUTDOWN_DELAY_MS = 60_000;
 const MAX_GRACE_DAYS = 365;
 const DAY_MS = 86_400_000;
 
@@ -121,6 +122,9 @@ const Environment = z.object({
   CLERK_MAX_TOKEN_LIFETIME_S: wholeNumber.refine((seconds) => seconds > 0, 'must be more than 0').default(3600),
   CORS_ORIGINS: origins.optional(),
   TRUST_PROXY: trustProxy.optional(),
+  SHUTDOWN_DELAY_MS: wholeNumber
+    .refine((delay) => delay <= MAX_SHUTDOWN_DELAY_MS, `must be at most ${MAX_SHUTDOWN_DELAY_MS}`)
+    .optional(),
   API_DOCS: onOff.optional(),
   BILLING_GRACE_DAYS: wholeNumber.pipe(z.number().max(MAX_GRACE_DAYS, `must be at most ${MAX_GRACE_DAYS}`)).default(7),
   METRICS_TOKEN: z
@@ -216,6 +220,8 @@ function toSettings(env: z.output<typeof Environment>) {
     },
     corsOrigins: env.CORS_ORIGINS ?? env.CLERK_AUTHORIZED_PARTIES ?? [],
     trustProxy: env.TRUST_PROXY,
+    /** Between "not ready" and refusing connections. */
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS ?? (production ? 5000 : 0),
     apiDocs: env.API_DOCS ?? !production,
     /** How long a plan goes on after a payment failed. */
     billingGraceMs: env.BILLING_GRACE_DAYS * DAY_MS,

@@ -33,8 +33,12 @@ export class HealthController implements BeforeApplicationShutdown {
   ) {}
 
   /** Not ready first, so that no new work arrives while what is running finishes. */
-  beforeApplicationShutdown(): void {
+  becomeUnready(): void {
     this.#isStopping = true;
+  }
+
+  beforeApplicationShutdown(): void {
+    this.becomeUnready();
   }
 
   /** The process runs. */
