@@ -30,8 +30,15 @@ import { InboxEvent } from './src/webhooks/inbox-event.entity.ts';
 
 /** The composition root of the data: every entity, and how the ORM talks to PostgreSQL. */
 export function ormOptions(url: string): Options {
+  const connection = databaseConnection(url);
+  const { host, port, user, password, database: dbName } = connection;
   return defineConfig({
-    clientUrl: url,
+    // not as an address, which the ORM would read in its own way
+    host,
+    port,
+    user,
+    password,
+    dbName,
     // else a database that is missing is made, and until then the ORM talks to the server's own one
     ensureDatabase: false,
     entities: [
@@ -71,7 +78,7 @@ export function ormOptions(url: string): Options {
     // functions are written by hand in migrations: it would drop those that it is not told of
     schemaGenerator: { ignoreSchema: ['pgboss'], ignoreRoutines: true },
     driverOptions: {
-      ...databaseConnection(url),
+      ...connection,
       connectionTimeoutMillis: 2000,
       query_timeout: 8000,
       onPoolCreated: tendPool,

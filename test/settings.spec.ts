@@ -659,6 +659,35 @@ describe('the address of a database', () => {
     });
   });
 
+  it.each([
+    ['postgres://app@/app', 'localhost', 5432],
+    ['postgres://app:secret@:6432/app', 'localhost', 6432],
+    ['postgresql://:6432/app', 'localhost', 6432],
+    ['postgres://app@/app?host=/var/run/postgresql', '/var/run/postgresql', 5432],
+    ['postgres://app@:6432/app?host=db.example.com', 'db.example.com', 6432],
+    ['postgres://app@%2Fvar%2Frun%2Fpostgresql/app', '/var/run/postgresql', 5432],
+  ])('may leave the host out, or to a parameter: %s', (address, host, port) => {
+    expect(databaseConnection(address)).toMatchObject({ host, port, database: 'app' });
+  });
+
+  it('has a plus sign for a plus sign', () => {
+    expect(read('?application_name=a+b&options=-c%20x%3D1+1')).toMatchObject({
+      application_name: 'a+b',
+      options: '-c x=1+1',
+    });
+    expect(() => read('?sslmode=verify-full&sslrootcert=/no/a+b.pem')).toThrow(/ENOENT/);
+    expect(() => read('?application_name=50%')).toThrow(/write it as %25/);
+  });
+
+  it.each(['require', 'verify-ca', 'verify-full', 'no-verify'])(
+    'is not encrypted over a socket, which nobody is on the way of: sslmode=%s',
+    (sslmode) => {
+      const socket = 'postgres:///app?host=/var/run/postgresql&sslmode=';
+      expect(databaseConnection(`${socket}${sslmode}`).ssl).toBe(false);
+      expect(() => databaseConnection(`${socket}prefer`)).toThrow(/sslmode must be one of/);
+    },
+  );
+
   it('may be an address instead of a name, which the certificate must then bear', () => {
     expect(read('?sslmode=verify-full', 'postgres://a@127.0.0.1/app').ssl).toMatchObject({ host: '127.0.0.1' });
     expect(read('?sslmode=verify-full', 'postgres://a@[::1]/app')).toMatchObject({ host: '::1', ssl: { host: '::1' } });

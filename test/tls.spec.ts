@@ -15,6 +15,7 @@ const NOBODY = 65_534;
 
 /** The runtime role and the owner get in encrypted alone; the superuser, who looks on, does not need to. */
 const ACCESS = `
+local all all trust
 host all postgres 127.0.0.0/8 trust
 hostssl all all 127.0.0.0/8 trust
 `;
@@ -41,6 +42,9 @@ function createCertificates(): string {
   openssl('req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority');
   openssl('req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost');
   openssl('x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem');
+  openssl('x509 -req -in server.csr -signkey server.key -days 2 -extfile names -out stranger.pem');
+  // with no day to live
+  openssl('x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 0 -extfile names -out expired.pem');
   return folder;
 }
 
@@ -50,22 +54,34 @@ describeIfPossible('a database that takes nothing but TLS', () => {
   let clerk: TestClerk;
   let postgres: SystemPostgres;
   let certificates: string;
+  let folder: string;
   let databases = 0;
 
   beforeAll(async () => {
     clerk = await TestClerk.start();
     certificates = createCertificates();
     postgres = await SystemPostgres.start(systemPostgres ?? '', (data) => {
+      folder = data;
       writeFileSync(join(data, 'pg_hba.conf'), ACCESS);
-      for (const file of ['server.key', 'server.pem']) {
-        const path = join(data, file);
-        writeFileSync(path, readFileSync(join(certificates, file)));
-        chmodSync(path, 0o600);
-        if (process.getuid?.() === 0) chownSync(path, NOBODY, NOBODY);
-      }
-      return ['listen_addresses=127.0.0.1,127.0.0.2', 'ssl=on', 'ssl_cert_file=server.pem', 'ssl_key_file=server.key'];
+      give('server.key');
+      give('server.pem');
+      const files = ['ssl_cert_file=server.pem', 'ssl_key_file=server.key', `unix_socket_directories=${data}`];
+      return ['listen_addresses=127.0.0.1,127.0.0.2', 'ssl=on', ...files];
     });
   });
+
+  /** Gives the server a file, to read it when it starts or is told to. */
+  function give(file: string, name = file): void {
+    const path = join(folder, name);
+    writeFileSync(path, readFileSync(join(certificates, file)));
+    chmodSync(path, 0o600);
+    if (process.getuid?.() === 0) chownSync(path, NOBODY, NOBODY);
+  }
+
+  async function present(certificate: string): Promise<void> {
+    give(certificate, 'server.pem');
+    await postgres.query('postgres', 'select pg_reload_conf()');
+  }
 
   /** An empty database, and all settings of a server on it. */
   async function aDatabase(query: string, more: Record<string, string> = {}) {
@@ -142,5 +158,39 @@ describeIfPossible('a database that takes nothing but TLS', () => {
     expect(await connections()).toEqual([]);
     await server.stop();
     expect(server.output).toMatch(says);
+  });
+
+  it('is reached over its socket, whatever sslmode says', async () => {
+    const { env, connections } = await aDatabase('');
+    const overSocket = (address = '') => `${address.replace('127.0.0.1', '')}?host=${folder}&sslmode=verify-full`;
+    for (const name of ['DATABASE_URL', 'DATABASE_OWNER_URL'] as const) env[name] = overSocket(env[name]);
+    const server = await ServerProcess.start(env);
+    expect((await server.as(clerk.aToken(), '/v1/me')).status).toBe(200);
+    const open = await connections();
+    expect(open.length).toBeGreaterThan(2);
+    expect(open.every(({ ssl }) => !ssl)).toBe(true);
+    await server.stop();
+  });
+
+  it.each([
+    ['has expired', 'expired.pem'],
+    ['is of somebody else', 'stranger.pem'],
+  ])('is away while its certificate %s, and back with a good one', async (_what, certificate) => {
+    const { env } = await aDatabase('?sslmode=verify-full', trusted());
+    const server = await ServerProcess.start(env);
+    const statusOfNewUser = async () => (await server.as(clerk.aToken(), '/v1/me')).status;
+    try {
+      await present(certificate);
+      // until the database has read it, and no connection of before is left
+      const end = "select pg_terminate_backend(pid) from pg_stat_activity where usename like 'gatehouse%'";
+      do await postgres.query('postgres', end);
+      while ((await statusOfNewUser()) === 200);
+      for (let request = 0; request < 10; request++) expect(await statusOfNewUser()).toBe(503);
+    } finally {
+      await present('server.pem');
+    }
+    await server.until('/readyz', 200);
+    expect(await statusOfNewUser()).toBe(200);
+    await server.stop();
   });
 });

@@ -16,6 +16,8 @@ export interface DatabaseConnection {
 }
 
 const DEFAULT_PORT = 5432;
+/** With a user or a port and no host, as PostgreSQL's own programs take it; a URL parser does not. */
+const WITHOUT_HOST = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=:\d|[/?]|$)/;
 const MODES = ['disable', 'no-verify', 'require', 'verify-ca', 'verify-full'] as const;
 type Mode = (typeof MODES)[number];
 const FILES = ['sslrootcert', 'sslcert', 'sslkey'] as const;
@@ -27,7 +29,8 @@ const PARAMETERS = ['sslmode', ...FILES, 'host', 'application_name', 'options'];
  * reader. Throws an Error for whatever is not understood; its message names the parameter and never a value.
  */
 export function databaseConnection(address: string): DatabaseConnection {
-  const url = URL.canParse(address) && !DROPPED_IN_URLS.test(address) ? new URL(address) : undefined;
+  const named = address.replace(WITHOUT_HOST, '$1localhost');
+  const url = URL.canParse(named) && !DROPPED_IN_URLS.test(address) ? new URL(named) : undefined;
   if (!url || !['postgres:', 'postgresql:'].includes(url.protocol))
     throw new Error('must be a PostgreSQL address such as postgres://user:password@host:5432/database');
   if (url.hash) throw new Error('has a #, which ends the address for some readers; write it as %23');
@@ -57,16 +60,22 @@ function decoded(part: string): string {
   }
 }
 
-function parametersOf({ searchParams }: URL): Record<string, string> {
-  const names = [...searchParams.keys()];
+function parametersOf({ search }: URL): Record<string, string> {
+  const parts = search.slice(1).split('&').filter(Boolean);
+  // not as a form, whose plus sign is a blank: PostgreSQL's own programs take it for itself
+  const pairs = parts.map((part) => {
+    const [name = '', ...value] = part.split('=');
+    return [decoded(name), decoded(value.join('='))] as const;
+  });
+  const names = pairs.map(([name]) => name);
   const unknown = names.find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined)
     throw new Error(`the parameter ${nameOf(unknown)} is not understood; known are ${PARAMETERS.join(', ')}`);
   const repeated = names.find((name, index) => names.indexOf(name) < index);
   if (repeated) throw new Error(`the parameter ${repeated} is there twice`);
-  const empty = names.find((name) => !searchParams.get(name));
-  if (empty) throw new Error(`the parameter ${empty} is empty`);
-  return Object.fromEntries(searchParams);
+  const empty = pairs.find(([, value]) => !value);
+  if (empty) throw new Error(`the parameter ${empty[0]} is empty`);
+  return Object.fromEntries(pairs);
 }
 
 /** A name is the operator's, but a password with a `?` in it would be read as one. */
@@ -76,7 +85,7 @@ function nameOf(parameter: string): string {
 
 /**
  * `require` verifies the certificate as `verify-full` does: without that, whoever is on the way can read along. Modes that
- * may end up in clear (`allow`, `prefer`) are refused.
+ * may end up in clear (`allow`, `prefer`) are refused. Over a socket PostgreSQL knows no TLS, and nobody is on the way.
  */
 function encryptionOf(parameters: Record<string, string>, host: string): DatabaseConnection['ssl'] {
   const { sslmode } = parameters;
@@ -88,6 +97,7 @@ function encryptionOf(parameters: Record<string, string>, host: string): Databas
   }
   if (sslmode === 'no-verify' && parameters.sslrootcert) throw new Error('sslrootcert needs sslmode=verify-full');
   if (Boolean(parameters.sslcert) !== Boolean(parameters.sslkey)) throw new Error('sslcert and sslkey need each other');
+  if (host.startsWith('/')) return false;
   return {
     rejectUnauthorized: sslmode !== 'no-verify',
     // of an address without a name the library tells TLS nothing, which would then look for "localhost"
