@@ -25,6 +25,7 @@ import { Project } from './src/projects/project.entity.ts';
 import { Invitation } from './src/tenants/invitation.entity.ts';
 import { Membership } from './src/tenants/membership.entity.ts';
 import { Tenant } from './src/tenants/tenant.entity.ts';
+import { TenantIntent } from './src/tenants/tenant-intent.entity.ts';
 import { User } from './src/users/user.entity.ts';
 import { InboxEvent } from './src/webhooks/inbox-event.entity.ts';
 
@@ -60,6 +61,7 @@ export function ormOptions(url: string): Options {
       Subscription,
       SubscriptionItem,
       Tenant,
+      TenantIntent,
       UsageCounter,
       UsageKey,
       UsageReservation,

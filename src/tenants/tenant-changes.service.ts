@@ -1,7 +1,14 @@
 import { EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { ClerkApi, ClerkOrganizations, type ClerkUser, clerkDeadline } from '../clerk/index.ts';
+import {
+  ClerkApi,
+  type ClerkOrganization,
+  ClerkOrganizations,
+  type ClerkUser,
+  clerkDeadline,
+  hadNoEffect,
+} from '../clerk/index.ts';
 import { asTenant, transaction } from '../database/index.ts';
 import { Problem } from '../http/index.ts';
 import type { User } from '../users/index.ts';
@@ -9,6 +16,7 @@ import { ADMIN, requireAdmin } from './admins.ts';
 import { MembershipMirror } from './membership-mirror.service.ts';
 import { Tenant } from './tenant.entity.ts';
 import { ANSWER, factsOfOrganization } from './tenant-facts.ts';
+import { TenantIntents } from './tenant-intents.service.ts';
 import { TenantMirror } from './tenant-mirror.service.ts';
 import type { TenantSnapshot } from './tenant-snapshot.ts';
 import type { NewTenant, TenantChanges } from './tenants.schemas.ts';
@@ -33,6 +41,7 @@ export class TenantChangesService {
     private readonly clerk: ClerkOrganizations,
     private readonly mirror: TenantMirror,
     private readonly memberships: MembershipMirror,
+    private readonly intents: TenantIntents,
     private readonly tenants: TenantsService,
   ) {}
 
@@ -63,10 +72,7 @@ export class TenantChangesService {
     );
   }
 
-  /**
-   * One after the other for each user in this process, so that of requests at the same moment each counts what those before
-   * it have made.
-   */
+  /** One after the other for each user in this process; so one of them waits for those of other processes. */
   async #inTurn<Made>(userId: string, make: () => Promise<Made>): Promise<Made> {
     const made = Promise.resolve(this.#turns.get(userId)).then(make);
     const turn = made.catch(() => undefined);
@@ -78,17 +84,28 @@ export class TenantChangesService {
     }
   }
 
-  async #create(user: User, { name, slug }: NewTenant, until: number): Promise<TenantSnapshot> {
-    if (performance.now() + CREATION_MS > until) throw new Problem('unavailable');
-    await this.#requireCreator(user, until);
-    const answer = await this.clerk.create({ name, slug, createdBy: user.clerkId }, until);
-    await transaction(this.em.fork(), async (em) => {
-      await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
-      const { id: tenantId } = await em.findOneOrFail(Tenant, { clerkId: answer.id });
-      const ids = { tenantId, userId: user.id };
-      await asTenant(em, tenantId, (own) => this.memberships.meet(own, ids, { role: ADMIN, issuedAt: 0 }));
-    });
-    return this.tenants.reload(answer.id);
+  async #create(user: User, facts: NewTenant, until: number): Promise<TenantSnapshot> {
+    const intent = await this.intents.begin(user.id, until - CREATION_MS);
+    let isAsked = false;
+    try {
+      await this.#requireCreator(user, until);
+      isAsked = true;
+      const answer = await this.clerk.create({ ...facts, createdBy: user.clerkId }, until);
+      await transaction(this.em.fork(), (em) => this.#apply(em, user, answer, intent));
+      return await this.tenants.reload(answer.id);
+    } catch (error) {
+      // after an unknown outcome it stays until it lapses: the organization may be there, and is counted when its event comes
+      if (!isAsked || (error instanceof Problem && hadNoEffect(error))) await this.intents.end(this.em.fork(), intent);
+      throw error;
+    }
+  }
+
+  async #apply(em: EntityManager, user: User, answer: ClerkOrganization, intent: string): Promise<void> {
+    await this.mirror.mirror(em, { ...factsOfOrganization(answer, ANSWER), createdBy: user.clerkId });
+    const { id: tenantId } = await em.findOneOrFail(Tenant, { clerkId: answer.id });
+    const ids = { tenantId, userId: user.id };
+    await asTenant(em, tenantId, (own) => this.memberships.meet(own, ids, { role: ADMIN, issuedAt: 0 }));
+    await this.intents.end(em, intent);
   }
 
   /** What Clerk's own pages would check; its Backend API does not. */

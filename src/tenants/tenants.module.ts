@@ -14,6 +14,7 @@ import { TenantGuard } from './tenant.guard.ts';
 import { TenantChangesService } from './tenant-changes.service.ts';
 import { TenantEvents } from './tenant-events.service.ts';
 import { TenantGuardCheck } from './tenant-guard-check.service.ts';
+import { TenantIntents } from './tenant-intents.service.ts';
 import { TenantMirror } from './tenant-mirror.service.ts';
 import { TenantsController } from './tenants.controller.ts';
 import { TenantsService } from './tenants.service.ts';
@@ -33,6 +34,7 @@ import { TenantsService } from './tenants.service.ts';
     InvitationsService,
     ApiKeysService,
     TenantChangesService,
+    TenantIntents,
     TenantMirror,
     MembershipMirror,
     InvitationMirror,

@@ -17,6 +17,7 @@ const GLOBAL_TABLES = [
   'plans',
   'reconcile_progress',
   'revocations',
+  'tenant_intents',
   'tenants',
   'users',
   'verification_keys',
