@@ -12,10 +12,12 @@ export const OAUTH_JWT = { typ: 'at+jwt', cat: undefined };
 export interface OAuthTokenRow extends TokenRow {
   object: 'clerk_idp_oauth_access_token';
   client_id: string;
+  /** The resources that it is for (RFC 8707); without it of any. */
+  aud?: string[];
 }
 
 export type NewOAuthToken = Pick<OAuthTokenRow, 'subject'> &
-  Partial<Pick<OAuthTokenRow, 'scopes' | 'client_id'>> & { seconds_until_expiration?: number };
+  Partial<Pick<OAuthTokenRow, 'scopes' | 'client_id' | 'aud'>> & { seconds_until_expiration?: number };
 
 /** The OAuth access tokens that are not JWTs: those stand by their signature, and are not kept. */
 export class OAuthTokens extends TokenBook<OAuthTokenRow> {
@@ -39,12 +41,13 @@ export function anOAuthToken({ subject, ...facts }: NewOAuthToken): OAuthTokenRo
     subject,
     client_id: facts.client_id ?? 'client_local',
     scopes: facts.scopes ?? ['profile', 'email'],
+    ...(facts.aud && { aud: facts.aud }),
   };
 }
 
 /** The same in the form of a JWT. */
-export function oauthClaims(issuer: string, { subject, scopes, client_id, ...row }: OAuthTokenRow): object {
-  return { iss: issuer, sub: subject, client_id, scope: scopes.join(' '), ...registeredClaims(row) };
+export function oauthClaims(issuer: string, { subject, scopes, client_id, aud, ...row }: OAuthTokenRow): object {
+  return { iss: issuer, sub: subject, aud, client_id, scope: scopes.join(' '), ...registeredClaims(row) };
 }
 
 /** With times in seconds, unlike everything else of Clerk. */

@@ -3,6 +3,7 @@ import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { Keyv } from 'keyv';
 import { Access } from './access.service.ts';
+import { Audience } from './audience.service.ts';
 import { CallerEntitlements } from './caller-entitlements.service.ts';
 import { ClerkAuthGuard } from './clerk-auth.guard.ts';
 import { LastCheckInterceptor } from './last-check.interceptor.ts';
@@ -40,6 +41,7 @@ const inMemory = () =>
     SessionCookies,
     MachineJwts,
     MachineVerifier,
+    Audience,
     Newcomers,
     Redis,
     SharedVerdicts,

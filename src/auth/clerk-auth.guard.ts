@@ -8,7 +8,7 @@ import { MachineTokens } from './machine-tokens.service.ts';
 import { headerToken } from './presented-token.ts';
 import { type Principal, principalOf, type SessionPrincipal } from './principal.ts';
 import { Routes } from './routes.service.ts';
-import { asksEntitlements } from './rule.ts';
+import { asksEntitlements, type Rule } from './rule.ts';
 import { refusalOfRules } from './rules.ts';
 import { SessionCookies } from './session-cookies.service.ts';
 import { type TokenType, tokenTypeOf } from './token-type.ts';
@@ -35,7 +35,7 @@ export class ClerkAuthGuard implements CanActivate {
     const { isOpen, rules, accepts } = this.routes.of(context.getClass(), context.getHandler());
     if (isOpen) return true;
     const request = context.switchToHttp().getRequest<Request>();
-    const principal = await this.#callerOf(request, accepts);
+    const principal = await this.#callerOf(request, accepts, rules);
     request.caller = callerOf(principal);
     const refused = this.access.isRefused(principal);
     if (typeof refused === 'boolean' ? refused : await refused) throw new Problem('token_revoked');
@@ -47,13 +47,13 @@ export class ClerkAuthGuard implements CanActivate {
     return true;
   }
 
-  async #callerOf(request: Request, accepts: readonly TokenType[]): Promise<Principal> {
+  async #callerOf(request: Request, accepts: readonly TokenType[], rules: readonly Rule[]): Promise<Principal> {
     const token = headerToken(request);
     if (token === undefined) return this.#callerByCookie(request, accepts);
     const type = tokenTypeOf(token, accepts);
     expectAccepted(type, accepts);
     if (type === 'session_token') return principalOf(await this.sessions.claimsOf(token));
-    return this.machines.principalOf(type, token, request.ip ?? '');
+    return this.machines.principalOf(type, token, request.ip ?? '', rules);
   }
 
   /** A browser sends a cookie unasked, so a machine's token is none. */

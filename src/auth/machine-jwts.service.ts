@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { verifyMachineAuthToken } from '@clerk/backend/internal';
 import { Inject, Injectable } from '@nestjs/common';
-import { ClerkMachineToken } from '../clerk/index.ts';
+import { audienceOf, ClerkMachineToken } from '../clerk/index.ts';
 import { SETTINGS, type Settings } from '../config/index.ts';
 import { hasActor, hasTimes, refusalOfIssuer, refusalOfTimes } from './claims.ts';
 import { headerOf, keyIdIn } from './jws.ts';
@@ -34,6 +34,7 @@ export class MachineJwts {
     const refusal = this.#refusalOf(signed.payload);
     if (refusal) return { ...refusal, ...idsIn(signed.payload) };
     const read = await this.#read(type, token, signed.key);
+    if (read && type === 'm2m_token') return { token: { ...read, aud: audienceOf(signed.payload.aud) ?? read.scopes } };
     return read ? { token: read } : refuse('token_invalid', 'wrong_claims', idsIn(signed.payload));
   }
 

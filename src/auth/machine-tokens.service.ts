@@ -3,12 +3,14 @@ import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { SingleFlight } from '../database/index.ts';
 import { Problem, retryAfter } from '../http/index.ts';
+import { Audience } from './audience.service.ts';
 import { isFresh, isServable, type MachineVerdict, SERVABLE_MS, verdictOf } from './machine-verdict.ts';
 import { MachineVerifier } from './machine-verifier.service.ts';
 import { Newcomers } from './newcomers.service.ts';
 import type { MachinePrincipal } from './principal.ts';
 import { ProvenKeys } from './proven-keys.service.ts';
 import { Refusals } from './refusals.ts';
+import type { Rule } from './rule.ts';
 import { SharedVerdicts } from './shared-verdicts.service.ts';
 import { isMachineSecret, type MachineTokenType, machineTypeOf } from './token-type.ts';
 import { problemOf, type Refusal, refuse } from './verdict.ts';
@@ -41,19 +43,31 @@ export class MachineTokens {
     private readonly newcomers: Newcomers,
     private readonly shared: SharedVerdicts,
     private readonly proven: ProvenKeys,
+    private readonly audience: Audience,
     keys: VerificationKeys,
   ) {
     keys.onRemoved(() => this.#signed.clear());
   }
 
-  /** Throws the Problem that refuses the token; `address` is who sent it. */
-  async principalOf(type: MachineTokenType, token: string, address: string): Promise<MachinePrincipal> {
+  /** Throws the Problem that refuses the token; `address` is who sent it, and `rules` those of the route. */
+  async principalOf(
+    type: MachineTokenType,
+    token: string,
+    address: string,
+    rules: readonly Rule[],
+  ): Promise<MachinePrincipal> {
     const key = hash('sha256', token, 'base64url');
     const known = this.#memoryOf(token).get(key);
-    if (known && isFresh(known)) return known.principal;
+    if (known && isFresh(known)) return this.#callerBy(known, rules);
     this.#refusals.check(key);
-    const { principal } = await this.#learning.run(key, () => this.#learn({ type, token, key, address }, known));
-    return principal;
+    const verdict = await this.#learning.run(key, () => this.#learn({ type, token, key, address }, known));
+    return this.#callerBy(verdict, rules);
+  }
+
+  #callerBy(verdict: MachineVerdict, rules: readonly Rule[]): MachinePrincipal {
+    const refusal = this.audience.refusalOf(verdict, rules);
+    if (refusal) throw problemOf(refusal);
+    return verdict.principal;
   }
 
   async #learn(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {

@@ -12,6 +12,8 @@ const MAX_CLOCK_DIFFERENCE_MS = 1000;
 /** That a token of a machine was good. */
 export interface MachineVerdict {
   readonly principal: MachinePrincipal;
+  /** Whom it is for; undefined: of one that does not say, or of which Clerk has judged that. */
+  readonly audience?: readonly string[];
   /** The token's own end in milliseconds since 1970; null: it has none. */
   readonly endsAt: number | null;
   /** By the clock of this process that nobody sets (`performance.now()`): the other one may be set back. */
@@ -23,7 +25,7 @@ export type SharedVerdict = Omit<MachineVerdict, 'askedAt'> & { readonly freshUn
 
 /** From when Clerk was asked on. */
 export function verdictOf(type: MachineTokenType, token: ClerkMachineToken, askedAt: number): MachineVerdict {
-  return deepFreeze({ principal: callerOf(type, token), endsAt: token.expiration, askedAt });
+  return deepFreeze({ principal: callerOf(type, token), audience: token.aud, endsAt: token.expiration, askedAt });
 }
 
 export function isFresh(verdict: MachineVerdict): boolean {

@@ -4,6 +4,7 @@ export interface RefusalFacts {
   readonly tenant?: string;
   readonly origin?: string;
   readonly issuer?: string;
+  readonly audience?: string;
 }
 
 const MAX_SHOWN = 100;

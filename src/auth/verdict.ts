@@ -17,6 +17,8 @@ export type RefusalReason =
   | 'wrong_subject'
   | 'wrong_lifetime'
   | 'wrong_claims'
+  | 'wrong_audience'
+  | 'missing_audience'
   | 'unknown_to_clerk'
   | 'foreign_page'
   | 'ambiguous_cookies';

@@ -24,6 +24,11 @@ export const ClerkMachineToken = z.object({
     .catch(null),
   /** Of an OAuth access token: the application that it was given to. */
   clientId: z.string().nullish(),
+  /** Of an OAuth access token: the resources that it names (RFC 8707); undefined: it names none. */
+  aud: z
+    .unknown()
+    .optional()
+    .transform((aud) => audienceOf(aud ?? undefined)),
   /** Who acts as the subject, after a token exchange (RFC 8693). */
   act: z.object({ sub: z.string().min(1) }).nullish(),
   revoked: z.boolean(),
@@ -32,4 +37,9 @@ export const ClerkMachineToken = z.object({
   expiration: Time.nullable(),
   createdAt: Time,
 });
+/** Whom a token is for (RFC 7519, section 4.1.3: a text, or a list of them); undefined: it does not say. */
+export function audienceOf(aud: unknown): string[] | undefined {
+  return aud === undefined ? undefined : [aud].flat().filter((each) => typeof each === 'string');
+}
+
 export type ClerkMachineToken = z.output<typeof ClerkMachineToken>;

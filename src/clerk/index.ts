@@ -9,7 +9,7 @@ export { ClerkCalls, clerkDeadline } from './clerk-calls.service.ts';
 export { CLERK_EVENTS, type ClerkEvent, type ClerkEventType, isClerkEventType, isOmittable } from './clerk-event.ts';
 export { ClerkInstance } from './clerk-instance.service.ts';
 export { ClerkInvitation } from './clerk-invitation.schema.ts';
-export { ClerkMachineToken } from './clerk-machine-token.schema.ts';
+export { audienceOf, ClerkMachineToken } from './clerk-machine-token.schema.ts';
 export { ClerkMachineTokens, type MachineTokenAnswer } from './clerk-machine-tokens.service.ts';
 export { ClerkMembership } from './clerk-membership.schema.ts';
 export { ClerkOrganization } from './clerk-organization.schema.ts';

@@ -46,6 +46,17 @@ const apiUrl = httpUrl
   .transform(withoutSlashAtTheEnd)
   .refine((value) => !value.endsWith('/v1'), 'must be the address without /v1, which is added');
 
+/** The slash after the host stays: who compares it knows that it makes no difference there. */
+const bareUrl = httpUrl.refine(isBare, 'must be an address without user, query or fragment');
+
+const audiences = z
+  .string()
+  .transform(listOf)
+  .refine(
+    (items) => items.length > 0 && items.every((item) => urlOf(item) && !/[\s#]/.test(item)),
+    'must be addresses of resources such as https://api.example.com, without fragment, comma-separated',
+  );
+
 const issuer = httpUrl.transform(withoutSlashAtTheEnd).refine(isWrittenAsIssuer, {
   error:
     'must be written as in the `iss` of your tokens, https://clerk.example.com: in lower case, without port 443, user, query or fragment',
@@ -106,6 +117,10 @@ const Environment = z.object({
     .string()
     .regex(/^ak_[\w.~+/=-]+$/, 'must be the secret key of a machine (ak_…) from Clerk, Machines')
     .optional(),
+  CLERK_MACHINE_ID: z
+    .string()
+    .regex(/^mch_\w{1,100}$/, 'must be the id of a machine (mch_…) from Clerk, Machines')
+    .optional(),
   CLERK_JWT_KEY: jwtKey.optional(),
   CLERK_API_URL: apiUrl.default('https://api.clerk.com'),
   CLERK_ISSUER: issuer.optional(),
@@ -120,6 +135,9 @@ const Environment = z.object({
     .refine((skew) => skew <= MAX_CLOCK_SKEW_MS, `must be at most ${MAX_CLOCK_SKEW_MS}`)
     .default(5000),
   CLERK_MAX_TOKEN_LIFETIME_S: wholeNumber.refine((seconds) => seconds > 0, 'must be more than 0').default(3600),
+  PUBLIC_URL: bareUrl.optional(),
+  OAUTH_AUDIENCE: audiences.optional(),
+  OAUTH_AUDIENCE_REQUIRED: onOff.default(false),
   CORS_ORIGINS: origins.optional(),
   TRUST_PROXY: trustProxy.optional(),
   SHUTDOWN_DELAY_MS: wholeNumber
@@ -192,10 +210,12 @@ const KEY = /^[sp]k_(test|live)_[\w.~+/=-]+$/;
 function toSettings(env: z.output<typeof Environment>) {
   const production = env.NODE_ENV === 'production';
   const frontendApi = env.CLERK_PUBLISHABLE_KEY && frontendApiOf(env.CLERK_PUBLISHABLE_KEY);
+  const host = env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1');
+  const publicUrl = env.PUBLIC_URL ?? (production ? undefined : addressOf(host, env.PORT));
   return {
     production,
     port: env.PORT,
-    host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    host,
     databaseUrl: env.DATABASE_URL,
     databaseOwnerUrl: env.DATABASE_OWNER_URL ?? env.DATABASE_URL,
     databaseListenUrl: env.DATABASE_LISTEN_URL ?? env.DATABASE_URL,
@@ -206,6 +226,8 @@ function toSettings(env: z.output<typeof Environment>) {
       publishableKey: env.CLERK_PUBLISHABLE_KEY,
       /** Undefined: tokens between machines are verified with the secret key. */
       machineSecretKey: env.CLERK_MACHINE_SECRET_KEY,
+      /** Undefined: where this service is a machine, the route must say which. */
+      machineId: env.CLERK_MACHINE_ID,
       jwtKey: env.CLERK_JWT_KEY,
       apiUrl: env.CLERK_API_URL,
       issuers: [env.CLERK_ISSUER ?? `https://${frontendApi}`],
@@ -217,6 +239,11 @@ function toSettings(env: z.output<typeof Environment>) {
       cookieAuth: env.CLERK_COOKIE_AUTH,
       clockSkewMs: env.CLERK_CLOCK_SKEW_MS,
       maxTokenLifetimeS: env.CLERK_MAX_TOKEN_LIFETIME_S,
+    },
+    oauth: {
+      /** The resources that an OAuth token may be for; none: no token that names one is for us. */
+      audiences: env.OAUTH_AUDIENCE ?? [publicUrl ?? []].flat(),
+      isAudienceRequired: env.OAUTH_AUDIENCE_REQUIRED,
     },
     corsOrigins: env.CORS_ORIGINS ?? env.CLERK_AUTHORIZED_PARTIES ?? [],
     trustProxy: env.TRUST_PROXY,
@@ -308,6 +335,10 @@ function isWrittenAsIssuer(value: string): boolean {
   const url = urlOf(value);
   if (!url || url.hostname.endsWith('.') || url.pathname.startsWith('/.well-known/')) return false;
   return withoutSlashAtTheEnd(url.origin + url.pathname) === value;
+}
+
+function addressOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function withoutSlashAtTheEnd(address: string): string {

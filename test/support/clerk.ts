@@ -254,7 +254,7 @@ export class TestClerk {
   }
 
   /** An OAuth access token that Clerk knows, by default of a new user. */
-  anOAuthToken({ subject = this.aUser().id, ...facts }: TokenFacts = {}) {
+  anOAuthToken({ subject = this.aUser().id, ...facts }: TokenFacts & { aud?: string[] } = {}) {
     return this.oauthTokens.create({ ...facts, subject, seconds_until_expiration: facts.secondsUntilExpiration });
   }
 
