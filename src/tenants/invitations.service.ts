@@ -62,7 +62,10 @@ export class InvitationsService {
       await seat?.letGo(em);
       await this.mirror.mirror(em, tenant.clerkId, factsOfInvitation(answer, ANSWER));
     });
-    return asTenant(this.em, tenant.id, (em) => em.findOneOrFail(Invitation, { clerkId: answer.id }));
+    const invitation = await asTenant(this.em, tenant.id, (em) => em.findOne(Invitation, { clerkId: answer.id }));
+    // of a tenant that was deleted meanwhile nothing is kept
+    if (!invitation) throw new Problem('token_revoked');
+    return invitation;
   }
 }
 

@@ -58,6 +58,8 @@ export class TenantChangesService {
     await transaction(this.em.fork(), async (em) => {
       if (answer) await this.mirror.mirror(em, factsOfOrganization(answer, ANSWER));
       const row = await em.findOneOrFail(Tenant, { id: tenant.id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      // deleted since the request was let in: a tombstone keeps nothing
+      if (row.deletedAt) throw new Problem('token_revoked');
       if (settings) row.settings = settings;
     });
     return this.tenants.reload(tenant.clerkId);

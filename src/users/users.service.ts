@@ -62,6 +62,8 @@ export class UsersService implements UserStates, BeforeApplicationShutdown {
     await transaction(this.em.fork(), async (em) => {
       // read anew: against a copy that is behind, a value that was changed meanwhile would pass for unchanged
       const user = await em.findOneOrFail(User, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      // deleted since the request was let in: a tombstone keeps nothing
+      if (user.deletedAt) throw new Problem('token_revoked');
       user.changeProfile(changes);
     });
     return this.#reload(clerkId);
