@@ -172,6 +172,35 @@ describe('a key that every object has', () => {
       }
   });
 
+  it.each([
+    '__proto__=1',
+    'constructor',
+    'prototype=',
+    '%5f_proto__=1',
+    'limit=1&__proto__=2&limit=2',
+    '__proto__[a]=1',
+    'a[__proto__]=1',
+    'a[b][constructor][]=1',
+    'a%5Bprototype%5D=1',
+  ])('is refused in the query of every route: ?%s', async (query) => {
+    const caller = await anAdminOf(app);
+    // without a signature nothing is read of an event
+    for (const { method, path } of routesOf(app.app).filter(({ path: of }) => !of.startsWith('webhooks'))) {
+      const url = `/${path.replace(':id', randomUUID()).replace(/:\w+/, 'user_x')}?${query}`;
+      const { status, body: problem } = await app.as(caller(), url, { method });
+      expect([method, path, status, problem.code]).toEqual([method, path, 400, 'invalid_input']);
+    }
+  });
+
+  it('is told to nobody without a token', async () => {
+    expect((await app.call('/v1/me?__proto__=1')).body.code).toBe('token_missing');
+  });
+
+  it('is taken as a value of the query, and as a part of another name', async () => {
+    const query = 'a=__proto__&b=constructor&constructors=1&prototype_[x]=1';
+    expect((await app.call(`/v1/me?${query}`, { headers: { authorization } })).status).toBe(200);
+  });
+
   it('is taken as a value, and as a part of another key', async () => {
     const settings = { a: '__proto__', b: ['constructor'], constructors: 1, prototype_: { __proto: 2 } };
     const answer = await app.call('/v1/me', { method: 'PATCH', body: { settings }, headers: { authorization } });

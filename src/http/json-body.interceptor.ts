@@ -13,10 +13,11 @@ const MAX_BODY_BYTES = 102_400;
 const MAX_DEPTH = 32;
 /** Names that every object has: schemas drop them in silence, and code that copies objects may change what all of them inherit. */
 const FORBIDDEN_KEYS = ['__proto__', 'constructor', 'prototype'];
+const FORBIDDEN = `No key may be ${FORBIDDEN_KEYS.join(', ')}.`;
 
 /**
  * Reads the body once the guard has let the request in, so that a stranger cannot make us read or parse one. On a route that
- * is open to strangers a body needs a place.
+ * is open to strangers a body needs a place. Checks the names in the query, too, which schemas drop in silence.
  */
 @Injectable()
 export class JsonBodyInterceptor implements NestInterceptor {
@@ -26,6 +27,7 @@ export class JsonBodyInterceptor implements NestInterceptor {
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const request = context.switchToHttp().getRequest<Request>();
+    if (request.url.includes('?')) checkNames(request);
     const rawLimit = this.reflector.get(RawBody, context.getHandler());
     const isOpen = this.reflector.getAllAndOverride(Public, [context.getHandler(), context.getClass()]) ?? false;
     if (rawLimit) request.body = await this.#read(request, rawLimit, isOpen);
@@ -40,6 +42,12 @@ export class JsonBodyInterceptor implements NestInterceptor {
   }
 }
 
+/** Of the query, as of a body; also in brackets (`a[constructor]`), which are a part of the name here and keys elsewhere. */
+function checkNames({ query }: Request): void {
+  const keys = Object.keys(query).flatMap((name) => name.split(/[[\]]+/));
+  if (keys.some((key) => FORBIDDEN_KEYS.includes(key))) throw new Problem('invalid_input', { detail: FORBIDDEN });
+}
+
 /** Whether there is a body, which is then JSON. */
 function expectsJson(request: Request): boolean {
   if (!request.accepts('json')) throw new Problem('not_acceptable');
@@ -51,8 +59,7 @@ function expectsJson(request: Request): boolean {
 function jsonOf(bytes: Buffer): unknown {
   const body = parseJson(bytes);
   if (isDeeper(body, MAX_DEPTH)) throw new Problem('invalid_input', { detail: 'The body is nested too deeply.' });
-  if (hasForbiddenKey(body))
-    throw new Problem('invalid_input', { detail: `No key may be ${FORBIDDEN_KEYS.join(', ')}.` });
+  if (hasForbiddenKey(body)) throw new Problem('invalid_input', { detail: FORBIDDEN });
   return body;
 }
 
