@@ -108,9 +108,14 @@ describe('an M2M JWT', () => {
     expect(await seen(app, opaque.token)).toEqual(OK);
   });
 
-  it('of any machine is taken where we are none, and of what is no machine refused', async () => {
+  it('of any machine, or of none, is taken where we are none, and of what is no machine refused', async () => {
     const app = await start();
     expect(await seen(app, clerk.anM2MJwt(meantFor('mch_somebody')))).toEqual(OK);
+    for (const claims of [
+      { aud: [], scopes: '' },
+      { aud: undefined, scopes: undefined },
+    ])
+      expect(await seen(app, clerk.anM2MJwt(claims))).toEqual(OK);
     expect(await seen(app, clerk.anM2MJwt({ aud: 'https://other.example' }))).toEqual(INVALID);
     expect(await seen(app, clerk.anM2MJwt({ aud: {} }))).toEqual(INVALID);
   });

@@ -42,7 +42,7 @@ export class Audience {
   /** Where this service is a machine without knowing which, only the route can say. Where it is none, it takes those of all. */
   #namesMachine(audience: readonly string[], rules: readonly Rule[]): boolean {
     if (this.#machineId !== undefined) return audience.includes(this.#machineId);
-    if (!this.#isMachine) return audience.some((each) => each.startsWith(MACHINE));
+    if (!this.#isMachine) return audience.length === 0 || audience.some((each) => each.startsWith(MACHINE));
     return rules.some((rule) => rule.refusal === 'scope_required' && isMachineIn(audience, rule.scope));
   }
 

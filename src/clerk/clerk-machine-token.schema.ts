@@ -37,9 +37,9 @@ export const ClerkMachineToken = z.object({
   expiration: Time.nullable(),
   createdAt: Time,
 });
-/** Whom a token is for (RFC 7519, section 4.1.3: a text, or a list of them); undefined: it does not say. */
+/** Whom a token is for (RFC 7519, section 4.1.3: a text, or a list of them); undefined: it does not say. What is no text names nobody. */
 export function audienceOf(aud: unknown): string[] | undefined {
-  return aud === undefined ? undefined : [aud].flat().filter((each) => typeof each === 'string');
+  return aud === undefined ? undefined : [aud].flat().map((each) => (typeof each === 'string' ? each : ''));
 }
 
 export type ClerkMachineToken = z.output<typeof ClerkMachineToken>;
