@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,7 +10,7 @@ import { PgBoss } from 'pg-boss';
 import { freePort } from '../local/ports.ts';
 import { modulesOf, requestChain } from '../src/app.module.ts';
 import { readSettings } from '../src/config/index.ts';
-import { transaction } from '../src/database/index.ts';
+import { asTenant, forEachTenant, transaction } from '../src/database/index.ts';
 import { Job, Jobs } from '../src/jobs/index.ts';
 import { environmentOf, startApp, type TestApp } from './support/app.ts';
 import { TestClerk } from './support/clerk.ts';
@@ -99,6 +100,23 @@ const isIdle = async ({ app }: TestApp) => {
 /** Retries do not wait: what is to come is now. */
 const hurry = (database: TestDatabase) =>
   database.query("update pgboss.job set start_after = now() where state = 'retry' and start_after > now()");
+
+/** Those of the server for a transaction that is idle, and for a statement. */
+async function setTimeOuts(database: TestDatabase, milliseconds: number): Promise<void> {
+  for (const setting of ['idle_in_transaction_session_timeout', 'statement_timeout'])
+    await database.query(
+      `alter role gatehouse in database ${new URL(database.url).pathname.slice(1)} set ${setting} = ${milliseconds}`,
+    );
+}
+
+/** What a job of that name failed with. */
+async function errorOf({ database }: TestApp, name: string): Promise<string | undefined> {
+  const [job] = await database.query<{ message: string }>(
+    "select output ->> 'message' as message from pgboss.job where name = $1 and output is not null",
+    [name],
+  );
+  return job?.message;
+}
 
 /** What the process logs from now on. */
 function linesOf({ app }: TestApp): Record<'errors' | 'warnings', string[]> {
@@ -258,6 +276,198 @@ describe('a job that throws', () => {
       return (await jobs.counts()).dead === 2;
     });
     expect((await jobs.dead()).map(({ attempts }) => attempts)).toEqual([8, 8]);
+  });
+});
+
+describe('a job for each tenant', () => {
+  const TENANTS = 4500;
+  const ENQUEUED = `
+    select data, priority, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, heartbeat_seconds, policy,
+           deletion_seconds, dead_letter, state, keep_until - start_after as kept, start_after = now() as "isDue", singleton_key
+    from pgboss.job where name = 'bills.send'`;
+  const living = 'select id from tenants where deleted_at is null order by id';
+
+  /** Fails when it is first tried. */
+  @Injectable()
+  class Bills {
+    attempts = 0;
+
+    constructor(private readonly jobs: Jobs) {}
+
+    @Job('bills.send-all')
+    async sendAll(data: object, em: EntityManager): Promise<void> {
+      await this.jobs.enqueueForEachTenant(em, 'bills.send', data);
+      this.attempts++;
+      if (this.attempts === 1) throw new Error('the printer is on fire');
+    }
+
+    @Job('bills.send')
+    async send({ text: note }: Note, em: EntityManager): Promise<void> {
+      await em.execute("insert into scratch_notes (text) values (? || current_setting('app.tenant_id'))", [note]);
+    }
+
+    @Job('bills.visit-all')
+    async visitAll(_: object, em: EntityManager): Promise<void> {
+      await forEachTenant(em, async () => undefined);
+    }
+  }
+
+  async function withTenants(count: number): Promise<TestDatabase> {
+    const database = await aDatabase();
+    await database.query(
+      `insert into tenants (id, clerk_id, deleted_at)
+       select gen_random_uuid(), 'org_' || n, case when n % 3 = 0 then now() end from generate_series(1, ${count}) as n`,
+    );
+    return database;
+  }
+
+  it('is enqueued for all that are not deleted, as one that is enqueued by itself', async () => {
+    const { app, orm, database } = await start([Bills], await withTenants(TENANTS));
+    const jobs = app.get(Jobs);
+    const ids = (await database.query<{ id: string }>(living)).map(({ id }) => id);
+    expect(ids).toHaveLength(TENANTS - TENANTS / 3);
+    const enqueued = transaction(orm.em.fork(), async (em) => {
+      await asTenant(em, ids[0] as string, (own) => jobs.enqueue(own, 'bills.send', { text: 'to ' }));
+      const [one] = await em.execute<{ data: Note }[]>(ENQUEUED);
+      await em.execute("delete from pgboss.job where name = 'bills.send'");
+      await jobs.enqueueForEachTenant(em, 'bills.send', { text: 'to ' });
+      const all = await em.execute<{ data: { tenantId: string } }[]>(`${ENQUEUED} order by data ->> 'tenantId'`);
+      expect(all).toEqual(ids.map((tenantId) => ({ ...one, data: { text: 'to ', tenantId } })));
+      throw new Error('undone');
+    });
+    await expect(enqueued).rejects.toThrow('undone');
+    expect(await database.query("select from pgboss.job where name = 'bills.send'")).toEqual([]);
+  });
+
+  it('runs once as each, however often what enqueues it fails', async () => {
+    const app = await start([Bills], await withTenants(30));
+    await transaction(app.orm.em.fork(), (em) => app.app.get(Jobs).enqueue(em, 'bills.send-all', { text: '' }));
+    await until(async () => {
+      await hurry(app.database);
+      return isIdle(app);
+    });
+    expect(app.app.get(Bills).attempts).toBe(2);
+    expect(await notesIn(app.database)).toEqual((await app.database.query<{ id: string }>(living)).map(({ id }) => id));
+  });
+
+  it('is refused where it would run for whom its data names, or whoever enqueues it may not see', async () => {
+    const { app, orm, database } = await start([Bills], await withTenants(1));
+    const jobs = app.get(Jobs);
+    const [tenant] = await database.query<{ id: string }>(living);
+    const id = tenant?.id ?? '';
+    const forEach = (data: object) => (em: EntityManager) => jobs.enqueueForEachTenant(em, 'bills.send', data);
+    await expect(transaction(orm.em.fork(), forEach({ tenantId: id }))).rejects.toThrow('names none');
+    await expect(asTenant(orm.em.fork(), id, forEach({}))).rejects.toThrow('for that tenant alone');
+    await expect(forEach({})(orm.em.fork())).rejects.toThrow('in the transaction that wants it');
+    const unknown = (em: EntityManager) => jobs.enqueueForEachTenant(em, 'bills.burn', {});
+    await expect(transaction(orm.em.fork(), unknown)).rejects.toThrow('There is no job named bills.burn');
+  });
+
+  it('is what a job that would take a transaction for each is told to use', async () => {
+    const app = await start([Bills], await withTenants(1));
+    await transaction(app.orm.em.fork(), (em) => app.app.get(Jobs).enqueue(em, 'bills.visit-all', {}));
+    await until(async () => (await errorOf(app, 'bills.visit-all')) !== undefined);
+    expect(await errorOf(app, 'bills.visit-all')).toContain('in a job use jobs.enqueueForEachTenant');
+  });
+});
+
+describe('a job outside of a transaction', () => {
+  const seen: { id: string; isInTransaction: boolean; by: string }[] = [];
+
+  @Injectable()
+  class Mails {
+    constructor(private readonly em: EntityManager) {}
+
+    @Job('mails.send', { transaction: false })
+    async send({ fails, takesMs = 0 }: Partial<Note>, em: EntityManager, { id }: { id: string }): Promise<void> {
+      const isInTransaction = em.isInTransaction() || this.em.isInTransaction();
+      for (const own of [em, this.em])
+        await transaction(own.fork(), (inner) =>
+          inner.execute(
+            "insert into scratch_notes (text) values (coalesce(current_setting('app.tenant_id', true), ''))",
+          ),
+        );
+      const [row] = await this.em.execute<{ by: string }[]>("select current_setting('app.tenant_id', true) as by");
+      await pause(takesMs);
+      seen.push({ id, isInTransaction, by: row?.by ?? '' });
+      if (fails) throw new Error('the server of mail is away');
+    }
+  }
+
+  it('holds none, sees its tenant’s rows, and has one id however often it is tried', async () => {
+    const database = await aDatabase();
+    const tenantId = randomUUID();
+    await database.query("insert into tenants (id, clerk_id) values ($1, 'org_1')", [tenantId]);
+    const app = await start([Mails], database);
+    const jobs = app.app.get(Jobs);
+    await asTenant(app.orm.em.fork(), tenantId, (em) => jobs.enqueue(em, 'mails.send', { fails: true }));
+    await until(async () => {
+      await hurry(app.database);
+      return (await jobs.counts()).dead === 1;
+    });
+    await transaction(app.orm.em.fork(), (em) => jobs.revive(em, 'mails.send', { fails: true, tenantId }));
+    await until(async () => seen.length > 8);
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(1);
+    expect(seen).toEqual(seen.map(({ id }) => ({ id, isInTransaction: false, by: tenantId })));
+    // what it wrote before it failed stays
+    expect(new Set(await notesIn(app.database))).toEqual(new Set([tenantId]));
+  });
+
+  it('is ended by no time-out of the database, is nobody’s where no tenant enqueued it, and is gone once it ends', async () => {
+    const database = await aDatabase();
+    await setTimeOuts(database, 300);
+    const app = await start([Mails], database);
+    const nobodys = () => seen.filter(({ by }) => by === '');
+    const data = { takesMs: 1000 };
+    await transaction(app.orm.em.fork(), (em) => app.app.get(Jobs).enqueue(em, 'mails.send', data));
+    await until(async () => nobodys().length > 0 && (await isIdle(app)));
+    expect(nobodys()).toEqual([{ id: expect.any(String), isInTransaction: false, by: '' }]);
+    expect(await database.query("select from pgboss.job where name = 'mails.send'")).toEqual([]);
+  });
+});
+
+describe('a job that a time-out of the database ends', () => {
+  @Injectable()
+  class Slow {
+    constructor(private readonly em: EntityManager) {}
+
+    @Job('slow.idle')
+    async idle(_: object, em: EntityManager): Promise<void> {
+      await em.execute('select 1');
+      await pause(1000);
+      await em.execute('select 1');
+    }
+
+    @Job('slow.call')
+    async call(): Promise<void> {
+      await pause(1000);
+    }
+
+    @Job('slow.statement')
+    async statement(): Promise<void> {
+      await this.em.execute('select pg_sleep(5)');
+    }
+
+    @Job('slow.wrapped')
+    async wrapped(_: object, em: EntityManager): Promise<void> {
+      await em.execute('select pg_sleep(5)').catch((cause: unknown) => {
+        throw new Error('no report', { cause });
+      });
+    }
+  }
+
+  it.each([
+    ['slow.idle', "@Job('slow.idle', { transaction: false })"],
+    ['slow.call', "@Job('slow.call', { transaction: false })"],
+    ['slow.statement', 'A statement of the job slow.statement took longer than statement_timeout'],
+    ['slow.wrapped', 'A statement of the job slow.wrapped took longer than statement_timeout'],
+  ])('says so, and what to do: %s', async (name, message) => {
+    const database = await aDatabase();
+    await setTimeOuts(database, 500);
+    const app = await start([Slow], database);
+    await transaction(app.orm.em.fork(), (em) => app.app.get(Jobs).enqueue(em, name, {}));
+    await until(async () => (await errorOf(app, name)) !== undefined);
+    expect(await errorOf(app, name)).toContain(message);
   });
 });
 

@@ -3,7 +3,7 @@ export { ChangeLog } from './change-log.service.ts';
 export { DatabaseModule } from './database.module.ts';
 export { DatabaseStartup, WrongRoleError } from './database-startup.service.ts';
 export { deepFreeze } from './deep-freeze.ts';
-export { forEachTenant } from './each-tenant.ts';
+export { forEachTenant, livingTenants } from './each-tenant.ts';
 export { endClient } from './end-client.ts';
 export { Followed } from './followed.ts';
 export { Pruning } from './pruning.service.ts';

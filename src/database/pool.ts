@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
 
 /** How long who holds a connection that is lost has to give it back: a query that failed with it does so at once. */
 const NOTICE_MS = 100;
@@ -19,7 +19,7 @@ export function tendPool(given: unknown): void {
   };
   pool.on('connect', (client) => {
     client.once('end', () => setTimeout(drop, NOTICE_MS, client).unref());
-    endWhenOverdue(client);
+    guardQueries(client);
   });
   pool.on('acquire', (client) => held.add(client));
   pool.on('release', (_error, client) => held.delete(client));
@@ -42,16 +42,25 @@ export function whenUnreachable(given: unknown, tell: (reason: string) => void):
     });
 }
 
-/** It may have been cut without a word. */
-function endWhenOverdue(client: PoolClient): void {
+/**
+ * Ends a connection whose answer is overdue: it may have been cut without a word. Of one that the server ended, pg says at the
+ * next query only that it is not usable; this says why.
+ */
+function guardQueries(client: PoolClient): void {
+  let ended: Error | undefined;
+  client.on('error', (error) => (ended ??= error));
   const query = client.query.bind(client) as (...parameters: unknown[]) => unknown;
   const guarded = (...parameters: unknown[]): unknown => {
     const asked = query(...parameters);
-    if (asked instanceof Promise)
-      asked.catch((error: Error) => {
-        if (error.message === OVERDUE) void (client as unknown as { end(): Promise<void> }).end();
-      });
-    return asked;
+    if (!(asked instanceof Promise)) return asked;
+    return asked.catch((error: Error) => {
+      if (error.message === OVERDUE) void (client as unknown as { end(): Promise<void> }).end();
+      throw ended instanceof DatabaseError ? Object.assign(error, reasonOf(ended)) : error;
+    });
   };
   client.query = guarded as PoolClient['query'];
+}
+
+function reasonOf({ message, code, severity }: DatabaseError) {
+  return { message, code, severity };
 }

@@ -1,11 +1,20 @@
+import { RequestContext } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { bulkhead } from 'cockatiel';
 import { type Job, type JobWithMetadata, PgBoss } from 'pg-boss';
-import { asTenant, DatabaseStartup, safeMessage, transaction, withoutRowValues } from '../database/index.ts';
+import {
+  asTenant,
+  DatabaseStartup,
+  enterScope,
+  safeMessage,
+  transaction,
+  withoutRowValues,
+} from '../database/index.ts';
 import { DEAD_JOBS, messageOf, QUEUE, transactionOf } from './boss.ts';
 import { JobOutage } from './job-outage.ts';
 import { JobPoll } from './job-poll.ts';
+import { whyEnded } from './job-time-outs.ts';
 import { Jobs } from './jobs.service.ts';
 import type { RegisteredJob } from './registered-job.ts';
 
@@ -65,7 +74,9 @@ export class JobWorkers implements BeforeApplicationShutdown {
   async #startJob(job: RegisteredJob): Promise<void> {
     await this.#createQueue(job.name, DEAD_JOBS);
     if (job.cron) await this.boss.schedule(job.name, job.cron);
-    await this.#work(job.name, (taken) => this.#slots.execute(() => this.#runSafely(job, taken)));
+    const run = (taken: Job) => this.#runSafely(job, taken);
+    // one that calls others holds no connection meanwhile
+    await this.#work(job.name, job.transaction === false ? run : (taken) => this.#slots.execute(() => run(taken)));
   }
 
   /** Also changes the options of a queue that an earlier version has made. */
@@ -87,18 +98,27 @@ export class JobWorkers implements BeforeApplicationShutdown {
 
   /** pg-boss stores what is thrown. */
   async #runSafely(job: RegisteredJob, taken: Job): Promise<void> {
-    await this.#run(job, taken).catch((error: Error) => Promise.reject(withoutRowValues(error)));
+    const run = job.transaction === false ? this.#runOutside(job, taken) : this.#run(job, taken);
+    await run.catch((error: Error) => Promise.reject(withoutRowValues(whyEnded(job.name, error))));
   }
 
   /** Its work and its end are one transaction, so that what it writes is there once, however often it was tried; a tenant's runs as it. */
   async #run({ handler }: RegisteredJob, job: Job): Promise<void> {
     const work = async (em: EntityManager) => {
-      await handler(job.data as never, em);
+      await handler(job.data as never, em, { id: job.id });
       await this.#finish(job, em);
     };
-    // null for a job on a schedule
-    const { tenantId } = (job.data ?? {}) as { tenantId?: string };
+    const tenantId = tenantOf(job);
     await (tenantId ? asTenant(this.em.fork(), tenantId, work) : transaction(this.em.fork(), work));
+  }
+
+  /** A tenant's statements and transactions are those of the tenant, here too. */
+  async #runOutside({ handler }: RegisteredJob, job: Job): Promise<void> {
+    const em = this.em.fork();
+    enterScope(em, { tenantId: tenantOf(job), userId: null });
+    const work = () => handler(job.data as never, RequestContext.getEntityManager() as EntityManager, { id: job.id });
+    await RequestContext.create(em, work);
+    await transaction(this.em.fork(), (own) => this.#finish(job, own));
   }
 
   async #finish(job: Job, em: EntityManager): Promise<void> {
@@ -112,4 +132,9 @@ export class JobWorkers implements BeforeApplicationShutdown {
     this.#logger.error(`The job ${job.sourceName} is dead: ${messageOf(job.sourceOutput)}`);
     await this.boss.deleteJob(job.name, job);
   }
+}
+
+/** Null for a job that is no tenant's; one on a schedule has no data. */
+function tenantOf(job: Job): string | null {
+  return ((job.data ?? {}) as { tenantId?: string }).tenantId ?? null;
 }

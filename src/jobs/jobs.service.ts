@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { PgBoss } from 'pg-boss';
-import { scopeOf } from '../database/index.ts';
+import { livingTenants, scopeOf } from '../database/index.ts';
 import { DEAD_JOBS, messageOf, transactionOf } from './boss.ts';
 import type { JobHandler, JobOptions, RegisteredJob } from './registered-job.ts';
 
@@ -47,12 +47,12 @@ export class Jobs {
   runsHere = true;
 
   /** Adds a job that no @Job declares, before the application is bootstrapped. */
-  register(name: string, handler: JobHandler, { cron }: JobOptions = {}): void {
+  register(name: string, handler: JobHandler, options: JobOptions = {}): void {
     if (this.#isSealed) throw new Error(`The job ${name} is registered after the start`);
     if (!NAME.test(name)) throw new Error(`The job "${name}": a name is letters, digits and _ . - /`);
     if (name === DEAD_JOBS || this.#registered.has(name)) throw new Error(`Two jobs are named ${name}`);
-    if (cron) this.#check(name, cron);
-    this.#registered.set(name, { name, handler, ...(cron && { cron }) });
+    if (options.cron) this.#checkSchedule(name, options.cron);
+    this.#registered.set(name, { ...options, name, handler });
   }
 
   /**
@@ -67,13 +67,27 @@ export class Jobs {
     await this.#send(em, name, tenantId ? { ...data, tenantId } : data);
   }
 
-  /** Enqueues again, with all attempts, what died of that name with this data. */
+  /**
+   * Adds one job for each living tenant to the open transaction of `em`, to run as that tenant: for all or for none. Some
+   * thousand tenants at a time, so that no statement takes long.
+   */
+  async enqueueForEachTenant(em: EntityManager, name: string, data: object): Promise<void> {
+    this.#check(em, name);
+    if (scopeOf(em).tenantId !== null) throw new Error('Work of a tenant enqueues jobs for that tenant alone');
+    if ('tenantId' in data) throw new Error('The data of a job for each tenant names none');
+    for await (const ids of livingTenants(em)) {
+      const jobs = ids.map((tenantId) => ({ data: { ...data, tenantId } }));
+      await this.boss.insert(name, jobs, { db: transactionOf(em) });
+    }
+  }
+
+  /** Enqueues again, with all attempts and the same ids, what died of that name with this data. */
   async revive(em: EntityManager, name: string, data: object): Promise<void> {
-    const dead = await em.execute(
+    const dead = await em.execute<{ id: string }[]>(
       "delete from pgboss.job where name = ? and state = 'failed' and data = ?::jsonb returning id",
       [name, JSON.stringify(data)],
     );
-    for (let left = dead.length; left > 0; left--) await this.#send(em, name, data);
+    for (const { id } of dead) await this.#send(em, name, data, id);
   }
 
   async counts(): Promise<JobCounts> {
@@ -109,13 +123,17 @@ export class Jobs {
     return [...this.#registered.values()];
   }
 
-  async #send(em: EntityManager, name: string, data: object): Promise<void> {
-    if (!em.isInTransaction()) throw new Error('A job is enqueued in the transaction that wants it');
-    if (!this.#registered.has(name)) throw new Error(`There is no job named ${name}`);
-    await this.boss.send(name, data, { db: transactionOf(em) });
+  async #send(em: EntityManager, name: string, data: object, id?: string): Promise<void> {
+    this.#check(em, name);
+    await this.boss.send(name, data, { db: transactionOf(em), ...(id && { id }) });
   }
 
-  #check(name: string, cron: string): void {
+  #check(em: EntityManager, name: string): void {
+    if (!em.isInTransaction()) throw new Error('A job is enqueued in the transaction that wants it');
+    if (!this.#registered.has(name)) throw new Error(`There is no job named ${name}`);
+  }
+
+  #checkSchedule(name: string, cron: string): void {
     try {
       this.boss.previewSchedule(cron, { count: 1 });
     } catch (cause) {
