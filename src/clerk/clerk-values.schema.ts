@@ -27,13 +27,9 @@ export function fullRole(role: string): string {
   return role.replace(/^(org:)*/, 'org:');
 }
 
-/** Without those of its entries that are malformed. */
+/** Without those of its entries that are malformed. The schema of an entry can be found in it: the inbox keeps what that names. */
 export function lenientList<Item extends z.ZodType>(item: Item) {
-  const kept = z.array(z.unknown()).transform((all) =>
-    all.flatMap((each): z.output<Item>[] => {
-      const { success, data } = item.safeParse(each);
-      return success ? [data] : [];
-    }),
-  );
+  const entries = z.array(item.nullable().catch(null));
+  const kept = entries.transform((all) => all.filter((each) => each !== null));
   return kept.nullish().catch(null);
 }

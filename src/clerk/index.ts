@@ -26,6 +26,7 @@ export { ClerkUnreachable } from './clerk-unreachable.ts';
 export { ClerkUser } from './clerk-user.schema.ts';
 export { ClerkId, ClerkRole, ClerkTime, fullRole } from './clerk-values.schema.ts';
 export { cutNested } from './cut-nested.ts';
+export { ERASABLE, erasePerson } from './erase-person.ts';
 export { type EventObject, EventTenants } from './event-tenants.ts';
 export { FINDINGS, type Finding, type FindingKind, type Tally } from './findings.ts';
 export { GlobalSubject } from './global-subject.ts';

@@ -16,6 +16,7 @@ export const WEBHOOKS_HELP = `Looks at the events that Clerk sent, and deals wit
   --json     one JSON object a line, for scripts
 
 Replaying an event that was dealt with is safe: what is newer stays, and jobs of features run again only if they are dead.
+Nothing is left to replay of events about a user who is deleted.
 `;
 
 const DEFAULT_LIMIT = 50;

@@ -10,15 +10,27 @@ import type { InvitationFacts } from './tenant-facts.ts';
 export class InvitationMirror {
   /**
    * Brings the row in line with what Clerk said, unless it knows something newer: that it is over is the last word. The
-   * tenant must be there; of a deleted one nothing is kept. In the caller's transaction.
+   * tenant must be there; of a deleted one nothing is kept, and of a deleted user no address. In the caller's transaction.
    */
   async mirror(em: EntityManager, tenantClerkId: string, facts: InvitationFacts): Promise<void> {
+    const email = (await isDeleted(em, facts.acceptedBy)) ? '' : facts.email;
     const [tenant] = await em.execute<{ id: string }[]>(
       'select id from tenants where clerk_id = ? and deleted_at is null for share',
       [tenantClerkId],
     );
-    if (tenant) await asTenant(em, tenant.id, (own) => own.execute(MIRROR, parametersOf(tenant.id, facts)));
+    if (tenant)
+      await asTenant(em, tenant.id, (own) => own.execute(MIRROR, parametersOf(tenant.id, { ...facts, email })));
   }
+}
+
+/** Locks the user, so that a deletion that comes at the same time finds the invitation. */
+async function isDeleted(em: EntityManager, userId: string | null): Promise<boolean> {
+  if (!userId) return false;
+  const [user] = await em.execute<{ is_deleted: boolean }[]>(
+    'select deleted_at is not null as is_deleted from users where clerk_id = ? for share',
+    [userId],
+  );
+  return user?.is_deleted ?? false;
 }
 
 function parametersOf(tenantId: string, facts: InvitationFacts): unknown[] {
@@ -39,7 +51,7 @@ insert into invitations as stored (id, tenant_id, clerk_id, email, role, status,
                    clerk_updated_at, clerk_event_id)
 select id, tenant_id, clerk_id, email, role, status, expires_at, created_at, updated_at, event_id from facts
 on conflict (tenant_id, clerk_id) do update set
-  email = excluded.email, role = excluded.role, status = excluded.status, expires_at = excluded.expires_at,
+  email = case when stored.email <> '' then excluded.email else '' end, role = excluded.role, status = excluded.status, expires_at = excluded.expires_at,
   clerk_updated_at = excluded.clerk_updated_at, clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where (stored.status <> 'pending', stored.clerk_updated_at, stored.clerk_event_id collate "C")
     < (excluded.status <> 'pending', excluded.clerk_updated_at, excluded.clerk_event_id collate "C")`;

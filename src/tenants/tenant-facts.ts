@@ -31,6 +31,8 @@ export interface MembershipFacts {
 export interface InvitationFacts {
   clerkId: string;
   email: string;
+  /** Clerk's id of the user who accepted it, where Clerk says it. */
+  acceptedBy: string | null;
   role: string;
   status: InvitationStatus;
   expiresAt: number | null;
@@ -82,6 +84,7 @@ export function factsOfInvitation(invitation: ClerkInvitation, eventId = ''): In
   return {
     clerkId: invitation.id,
     email: storableText(invitation.email_address) ?? '',
+    acceptedBy: invitation.user_id ?? null,
     role: invitation.role,
     status: STATUSES.includes(invitation.status ?? '') ? (invitation.status as InvitationStatus) : 'pending',
     expiresAt: invitation.expires_at ?? null,

@@ -45,13 +45,16 @@ export class TenantMirror {
   }
 
   /**
-   * Leaves a tombstone, whether or not the tenant was known, and ends its memberships and every token with it: a deletion
-   * is final, and of several the first counts. In the caller's transaction.
+   * Leaves a tombstone without name and settings, whether or not the tenant was known, and ends its memberships and every token with it. The addresses of
+   * whom it invited go, too. A deletion is final, and of several the first counts. In the caller's transaction.
    */
   async delete(em: EntityManager, { clerkId, deletedAt, eventId }: Deletion): Promise<void> {
     const [deleted] = await em.execute<{ id: string }[]>(DELETE, [uuidv7(), clerkId, eventId, deletedAt]);
     if (!deleted) return;
-    await asTenant(em, deleted.id, (own) => own.execute(END_MEMBERSHIPS));
+    await asTenant(em, deleted.id, async (own) => {
+      await own.execute(END_MEMBERSHIPS);
+      await own.execute(ERASE_INVITATIONS);
+    });
     await this.revocations.revokeTenant(em, clerkId, deletedAt);
     this.changes.record(em, TENANT_CHANGED, clerkId);
   }
@@ -89,7 +92,7 @@ facts as (select *, ${clerkTimeSql('said_at')} as deleted_at from told)
 insert into tenants as stored (id, clerk_id, deleted_at, clerk_updated_at, clerk_event_id)
 select id, clerk_id, to_timestamp(deleted_at / 1000.0), deleted_at, event_id from facts
 on conflict (clerk_id) do update set
-  name = null, slug = null, image_url = null, max_members = null, deleted_at = excluded.deleted_at,
+  name = null, slug = null, image_url = null, max_members = null, settings = '{}', deleted_at = excluded.deleted_at,
   clerk_updated_at = excluded.clerk_updated_at, clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where stored.deleted_at is null
   or ${IS_OLDER}
@@ -97,3 +100,5 @@ returning id`;
 
 /** Nobody may read them any more, so nobody need forget them: the tenant's own change says it. */
 const END_MEMBERSHIPS = 'update memberships set ended_at = now(), updated_at = now() where ended_at is null';
+
+const ERASE_INVITATIONS = "update invitations set email = '' where email <> ''";

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Revocations } from '../auth/index.ts';
-import { clerkTimeSql, IS_NEWER, IS_OLDER } from '../clerk/index.ts';
+import { clerkTimeSql, erasePerson, IS_NEWER, IS_OLDER } from '../clerk/index.ts';
 import { ChangeLog } from '../database/index.ts';
 import type { UserFacts } from './user-facts.ts';
 
@@ -54,11 +54,16 @@ export class UserMirror {
 
   /**
    * Leaves a tombstone without the profile, whether or not the user was known, so that nothing brings it back: a deletion
-   * is final, and of several the first counts. In the caller's transaction.
+   * is final, and of several the first counts. Erases what other tables hold of the person. In the caller's transaction.
    */
   async delete(em: EntityManager, { clerkId, deletedAt, eventId }: Deletion): Promise<void> {
+    const [before] = await em.execute<{ email: string | null }[]>(
+      'select email from users where clerk_id = ? for update',
+      [clerkId],
+    );
     const [deleted] = await em.execute<{ inserted: boolean }[]>(DELETE, [uuidv7(), clerkId, eventId, deletedAt]);
     if (deleted && !deleted.inserted) this.changes.record(em, USER_CHANGED, clerkId);
+    await erasePerson(em, { clerkId, email: before?.email ?? null });
   }
 
   /**
@@ -137,6 +142,7 @@ insert into users as stored (id, clerk_id, deleted_at, clerk_updated_at, clerk_e
 select id, clerk_id, to_timestamp(deleted_at / 1000.0), deleted_at, event_id from facts
 on conflict (clerk_id) do update set
   external_id = null, email = null, email_verified = false, username = null, phone = null, name = null, image_url = null,
+  locale = null, timezone = null, settings = '{}',
   banned_at = null, locked_at = null, deprovisioned_at = null, deleted_at = excluded.deleted_at,
   clerk_updated_at = excluded.clerk_updated_at, clerk_event_id = excluded.clerk_event_id, updated_at = now()
 where stored.deleted_at is null

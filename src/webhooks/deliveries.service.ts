@@ -8,7 +8,7 @@ import { EventHandlers } from './event-handlers.service.ts';
 import { Inbox } from './inbox.service.ts';
 import type { InboxStatus } from './inbox-event.entity.ts';
 import { IncompleteEvents } from './incomplete-events.service.ts';
-import type { ReceivedEvent } from './received-event.ts';
+import { type ReceivedEvent, subjectsOf } from './received-event.ts';
 import { Replay } from './replay.service.ts';
 
 /** Half of the connections, so that a flood of events leaves requests theirs. */
@@ -81,10 +81,12 @@ export class Deliveries {
       return 'duplicate';
     }
     this.#tell(event, status);
-    if (status === 'quarantined' || !event.clerkEvent) return status;
-    for (const { handle } of core) await handle(event.clerkEvent, em);
-    for (const { name } of feature) await this.jobs.enqueue(em, name, { eventId: event.id });
-    await this.replay.settleWaiting(em, event);
+    if (status !== 'quarantined' && event.clerkEvent) {
+      for (const { handle } of core) await handle(event.clerkEvent, em);
+      for (const { name } of feature) await this.jobs.enqueue(em, name, { eventId: event.id });
+      await this.replay.settleWaiting(em, event);
+    }
+    await this.inbox.eraseIfDeleted(em, { id: event.id, userId: subjectsOf(event).userId });
     return status;
   }
 
@@ -114,6 +116,8 @@ export class Deliveries {
   async #fail(event: ReceivedEvent, error: Error): Promise<void> {
     const reason = safeMessage(error);
     this.#logger.error(`event ${event.id} (${event.type}) failed: ${reason}`);
-    await this.inbox.record(this.em.fork(), event, 'failed', reason);
+    const em = this.em.fork();
+    await this.inbox.record(em, event, 'failed', reason);
+    await this.inbox.eraseIfDeleted(em, { id: event.id, userId: subjectsOf(event).userId });
   }
 }

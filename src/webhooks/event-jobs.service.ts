@@ -5,6 +5,7 @@ import { asTenant } from '../database/index.ts';
 import { Jobs } from '../jobs/index.ts';
 import { type EventHandler, EventHandlers } from './event-handlers.service.ts';
 import { InboxEvent } from './inbox-event.entity.ts';
+import { IncompleteEvents } from './incomplete-events.service.ts';
 import { readStored, subjectsOf } from './received-event.ts';
 
 /** Runs the handlers of features, each as a job of its own. */
@@ -14,6 +15,7 @@ export class EventJobs implements OnModuleInit {
     private readonly handlers: EventHandlers,
     private readonly jobs: Jobs,
     private readonly tenants: EventTenants,
+    private readonly incomplete: IncompleteEvents,
   ) {}
 
   onModuleInit(): void {
@@ -23,7 +25,8 @@ export class EventJobs implements OnModuleInit {
 
   /** As the event's tenant. The job holds the id alone: what an event says lies in one place, and goes from there. */
   async #run({ handle }: EventHandler, { eventId }: { eventId: string }, em: EntityManager): Promise<void> {
-    const event = readStored(await em.findOneOrFail(InboxEvent, { id: eventId }));
+    const row = await em.findOneOrFail(InboxEvent, { id: eventId });
+    const event = await this.incomplete.complete(em, readStored(row));
     const { clerkEvent } = event;
     if (!clerkEvent) return;
     const { tenantId: organizationId } = subjectsOf(event);

@@ -21,16 +21,23 @@ const InboxEventSchema = defineEntity({
     instanceId: p.text().nullable(),
     /** Clerk's time in milliseconds. */
     eventAt: p.bigint('number'),
-    /** The envelope as it came, less what must not be kept. */
+    /** The envelope as it came, less what is not kept; empty once the user whom it is about is deleted. */
     payload: p.json<Record<string, unknown>>().columnType('json'),
     deliveries: p.integer().default(1),
     error: p.text().nullable(),
     receivedAt: p.datetime().index(),
     handledAt: p.datetime().nullable(),
   },
-  indexes: [{ name: 'inbox_open', properties: ['status'], where: "status in ('failed', 'quarantined', 'unresolved')" }],
+  indexes: [
+    { properties: ['userId', 'id'] },
+    { name: 'inbox_open', properties: ['status'], where: "status in ('failed', 'quarantined', 'unresolved')" },
+  ],
 });
 
 /** An event of Clerk's, kept from its first delivery on; ids of objects are Clerk's. */
-export class InboxEvent extends InboxEventSchema.class {}
+export class InboxEvent extends InboxEventSchema.class {
+  get isErased(): boolean {
+    return Object.keys(this.payload).length === 0;
+  }
+}
 InboxEventSchema.setClass(InboxEvent);

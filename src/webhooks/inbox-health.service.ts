@@ -11,6 +11,8 @@ interface Health {
   failed: number;
   quarantined: number;
   unresolved: number;
+  rows: number;
+  bytes: number;
   deadJobs: number;
   waitingJobs: number;
 }
@@ -33,6 +35,8 @@ export class InboxHealth {
     gauge('webhook_failed', 'Events whose core handlers failed', 'failed');
     gauge('webhook_quarantined', 'Events of another instance than ours', 'quarantined');
     gauge('webhook_unresolved', 'Events that name an object that is not known here', 'unresolved');
+    gauge('inbox_rows', 'Events in the inbox: an estimate beyond 10,000', 'rows');
+    gauge('inbox_bytes', 'What the inbox takes on the disk, with its indexes', 'bytes');
     gauge('jobs_dead', 'Jobs that failed for good', 'deadJobs');
     gauge('jobs_waiting', 'Jobs that wait for their turn, or for another attempt', 'waitingJobs');
   }
@@ -49,7 +53,7 @@ export class InboxHealth {
       this.em.fork().execute<Omit<Health, 'deadJobs' | 'waitingJobs'>[]>(HEALTH),
       this.jobs.counts(),
     ]);
-    const none = { lastEventAgeSeconds: null, failed: 0, quarantined: 0, unresolved: 0 };
+    const none = { lastEventAgeSeconds: null, failed: 0, quarantined: 0, unresolved: 0, rows: 0, bytes: 0 };
     return { ...none, ...inbox, deadJobs: dead, waitingJobs: waiting };
   }
 }
@@ -59,5 +63,8 @@ select count(*) filter (where status = 'failed')::int as failed,
        count(*) filter (where status = 'quarantined')::int as quarantined,
        count(*) filter (where status = 'unresolved')::int as unresolved,
        (select round(extract(epoch from now() - handled_at))::int from inbox where status in ('processed', 'ignored')
-        order by received_at desc limit 1) as "lastEventAgeSeconds"
+        order by received_at desc limit 1) as "lastEventAgeSeconds",
+       (select greatest(count(*), (select reltuples from pg_class where oid = 'inbox'::regclass))::float
+        from (select from inbox limit 10000) as counted) as rows,
+       pg_total_relation_size('inbox')::float as bytes
 from inbox where status in ('failed', 'quarantined', 'unresolved')`;

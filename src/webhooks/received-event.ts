@@ -54,7 +54,7 @@ export function readEvent(id: string, content: unknown, receivedAt: Date): Recei
     at,
     receivedAt,
     instanceId: instanceId ?? null,
-    payload: keptOf(parsed.data),
+    payload: parsed.data,
     clerkEvent: clerkEvent === 'incomplete' ? undefined : clerkEvent,
     isIncomplete: clerkEvent === 'incomplete',
   };
@@ -66,9 +66,15 @@ export function completed({ id, payload, receivedAt }: ReceivedEvent, fields: Re
   return readEvent(id, { ...payload, data: { ...fields, ...Object.fromEntries(said) } }, receivedAt);
 }
 
-/** An event as it was received, from its row. */
-export function readStored({ id, payload, receivedAt }: InboxEvent): ReceivedEvent {
-  return readEvent(id, payload, receivedAt);
+/** An event as it was received, from its row; the ids of its columns are left of one that was erased. */
+export function readStored(row: InboxEvent): ReceivedEvent {
+  return readEvent(row.id, row.isErased ? skeletonOf(row) : row.payload, row.receivedAt);
+}
+
+function skeletonOf({ type, objectId, userId, tenantId, instanceId, eventAt }: InboxEvent): object {
+  const ids = { id: objectId, user_id: userId, organization_id: tenantId };
+  const data = { ...ids, organization: { id: tenantId }, public_user_data: { user_id: userId }, updated_at: eventAt };
+  return { type, timestamp: eventAt, instance_id: instanceId, data };
 }
 
 /** The kind of object that an event of the type is about. */
@@ -120,27 +126,6 @@ function counted(shown: Data, receivedAt: Date): Data {
 /** Undefined for what is none. */
 function timeOf(value: unknown): number | undefined {
   return ClerkTime.safeParse(value).data;
-}
-
-/**
- * What may lie in the table: of mail and text messages the envelope with its ids, since their data holds codes; of
- * invitations no address, since it holds a ticket.
- */
-function keptOf(envelope: Envelope): Record<string, unknown> {
-  if (/^(email|sms)\./.test(envelope.type)) {
-    const { id, user_id } = envelope.data;
-    return { ...envelope, data: { id, user_id } };
-  }
-  return /^(organizationInvitation|waitlistEntry|invitation)\./.test(envelope.type)
-    ? (withoutUrls(envelope) as Envelope)
-    : envelope;
-}
-
-function withoutUrls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutUrls);
-  if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(([key]) => key !== 'url');
-  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutUrls(inner)]));
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

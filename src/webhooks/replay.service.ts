@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { transaction } from '../database/index.ts';
 import { type DeadJob, Jobs } from '../jobs/index.ts';
 import { EventHandlers } from './event-handlers.service.ts';
+import { Inbox } from './inbox.service.ts';
 import { InboxEvent, type InboxStatus } from './inbox-event.entity.ts';
 import { IncompleteEvents, mayWait } from './incomplete-events.service.ts';
 import { type ReceivedEvent, readStored, subjectsOf } from './received-event.ts';
@@ -34,6 +35,7 @@ export class Replay {
     private readonly handlers: EventHandlers,
     private readonly jobs: Jobs,
     private readonly incomplete: IncompleteEvents,
+    private readonly inbox: Inbox,
   ) {}
 
   /** Newest first. */
@@ -75,8 +77,14 @@ export class Replay {
    */
   async replay(id: string): Promise<void> {
     await transaction(this.em.fork(), async (em) => {
+      // in the order of locks: a deletion holds its user before the events
+      await em.execute(
+        'select from users where clerk_id = (select user_id from inbox where id = ?) for no key update',
+        [id],
+      );
       const row = await em.findOne(InboxEvent, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!row) throw new Error('There is no such event');
+      if (row.isErased) throw new Error('It was erased with its user: there is nothing to replay');
       if (!(await this.#deal(em, row))) throw new Error('It names an object that is not known here');
     });
   }
@@ -90,7 +98,7 @@ export class Replay {
       { objectId, status: 'unresolved' },
       { orderBy: { eventAt: 'asc', id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
     );
-    for (const row of waiting) await this.#deal(em, row);
+    for (const row of waiting) if (await this.#deal(em, row)) await this.inbox.eraseIfDeleted(em, row);
   }
 
   /** False, and nothing changed, when its object is not known. */
@@ -106,7 +114,7 @@ export class Replay {
     row.status = core.length + feature.length > 0 ? 'processed' : 'ignored';
     row.error = null;
     row.handledAt = new Date();
-    if (stored.isIncomplete) Object.assign(row, { payload: event.payload, ...subjectsOf(event) });
+    if (stored.isIncomplete) Object.assign(row, subjectsOf(event));
     return true;
   }
 
