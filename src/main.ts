@@ -1,18 +1,5 @@
-import 'reflect-metadata';
-import type { AddressInfo } from 'node:net';
-import { Logger } from '@nestjs/common';
-import { createApp } from './app.ts';
-import { readSettings } from './config/index.ts';
-import { endOnSignal } from './end-on-signal.ts';
-import { endWith } from './explain.ts';
+import './node-version.ts';
 
-try {
-  const settings = readSettings();
-  const app = await createApp(settings);
-  endOnSignal(app, settings.shutdownDelayMs);
-  await app.listen(settings.port, settings.host);
-  const { address, family, port } = app.getHttpServer().address() as AddressInfo;
-  new Logger('Process').log(`Listening on http://${family === 'IPv6' ? `[${address}]` : address}:${port}`);
-} catch (error) {
-  endWith(error);
-}
+// imported after the check: an older Node fails at the imports of what follows
+const { startServer } = await import('./start.ts');
+await startServer();

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -203,6 +204,29 @@ describe('a start in production with what had better be otherwise', () => {
     const lines = server.output.split('\n').filter((line) => line.includes('"level":40'));
     const names = lines.map((line) => /"msg":"(\w+):/.exec(line)?.[1]);
     expect(names).toEqual(['CLERK_SECRET_KEY', 'CLERK_PUBLISHABLE_KEY', 'CORS_ORIGINS', 'METRICS_TOKEN']);
+  });
+});
+
+describe('Node', () => {
+  /** Starts the server as if by that version. */
+  async function outputOf(version: string): Promise<[code: unknown, output: string]> {
+    const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
+    const server = await ServerProcess.spawn({ NODE_OPTIONS: `--import=data:text/javascript,${pretend}` });
+    return [await server.ended(), server.output];
+  }
+
+  it.each(['18.20.4', '20.19.5', '22.16.0', '23.11.0'])('%s is refused with one line', async (version) => {
+    const [code, output] = await outputOf(version);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^Node [\d.]+ does not work: [^\n]*\n$/);
+    expect(output).toContain(version);
+  });
+
+  it.each(['22.17.0', '24.0.0', '26.1.0'])('%s is taken, as the engines of package.json are', async (version) => {
+    const [, output] = await outputOf(version);
+    expect(output).toMatch(/^The settings are wrong:/);
+    const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { engines: { node: string } };
+    expect(engines.node).toBe('^22.17.0 || >=24.0.0');
   });
 });
 

@@ -1,14 +1,16 @@
 import { parseArgs } from 'node:util';
 import { endOf, extensionOf } from './billing-times.ts';
+import { invocation } from './invocation.ts';
 import { UsageError } from './usage-error.ts';
 
+export const BILLING_CALL = invocation('billing', 'billing');
 export const BILLING_HELP = `Shows what a payer pays for and may do, and changes that by an operator's word.
 
-  npm run billing -- show PAYER [--json]
-  npm run billing -- override PAYER FEATURE (--grant | --deny | --limit N | --unlimited)
+  ${BILLING_CALL} show PAYER [--json]
+  ${BILLING_CALL} override PAYER FEATURE (--grant | --deny | --limit N | --unlimited)
                      (--until DATE | --for 30d | --no-end) --reason TEXT [--json]
-  npm run billing -- override PAYER FEATURE --remove [--json]
-  npm run billing -- extend-trial PAYER (--until DATE | --days N) [--json]
+  ${BILLING_CALL} override PAYER FEATURE --remove [--json]
+  ${BILLING_CALL} extend-trial PAYER (--until DATE | --days N) [--json]
 
   PAYER         org_… or user_… of Clerk, or our id of the tenant or user
   FEATURE       a feature of some plan, a meter, or seats

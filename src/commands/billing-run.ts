@@ -6,6 +6,7 @@ import type { BillingOptions } from './billing-options.ts';
 import { giftOf, sentenceOfOverride } from './billing-override.ts';
 import { showReport } from './billing-report.ts';
 import { sentenceOf } from './billing-sentence.ts';
+import { RECONCILE_CALL } from './reconcile-options.ts';
 import { UsageError } from './usage-error.ts';
 import { withoutServer } from './without-server.ts';
 
@@ -30,7 +31,7 @@ async function run(app: INestApplicationContext, options: Exclude<BillingOptions
   const payer = await app.get(KnownPayers).find(options.payer);
   if (!payer)
     throw new UsageError(
-      `There is no tenant or user ${options.payer} here. Whoever Clerk has comes in with npm run clerk:reconcile -- --apply.`,
+      `There is no tenant or user ${options.payer} here. Whoever Clerk has comes in with ${RECONCILE_CALL} --apply.`,
     );
   switch (options.command) {
     case 'show':

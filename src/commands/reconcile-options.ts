@@ -1,12 +1,14 @@
 import { parseArgs } from 'node:util';
+import { invocation } from './invocation.ts';
 import { UsageError } from './usage-error.ts';
 
 const DEFAULT_MAX_DELETIONS = 10;
 
+export const RECONCILE_CALL = invocation('clerk:reconcile', 'reconcile');
 export const RECONCILE_HELP = `Compares Clerk's users, organizations, memberships and plans with ours and tells what is missing, stale or orphaned here.
 
-  npm run clerk:reconcile [-- --apply] [--max-deletions N] [--restart] [--json]
-  npm run clerk:reconcile -- --revive ID
+  ${RECONCILE_CALL} [--apply] [--max-deletions N] [--restart] [--json]
+  ${RECONCILE_CALL} --revive ID
 
   --apply           repairs it; without it nothing is changed
   --max-deletions   with more orphans than that, of the first three together, none is deleted (${DEFAULT_MAX_DELETIONS})

@@ -10,6 +10,7 @@ import {
   type Watch,
 } from '../clerk/index.ts';
 import { type Progress, progressOn, type Terminal } from './progress.ts';
+import { RECONCILE_CALL } from './reconcile-options.ts';
 import { findingsOf, type PlansOutcome, summaryOf } from './reconcile-plans.ts';
 
 /** Data goes to one, what it is doing to the other. */
@@ -23,7 +24,6 @@ type Counts = Record<FindingKind, number>;
 
 /** Of more the count tells. */
 const SHOWN = 20;
-const COMMAND = 'npm run clerk:reconcile --';
 
 /** What --apply repairs. */
 const DRIFTS: FindingKind[] = ['missing', 'stale', 'orphaned'];
@@ -105,13 +105,13 @@ export class Report implements Watch {
     const { applies, maxDeletions } = this.#options;
     if (end === 'interrupted') return 'Stopped; run the same command again to go on.';
     if (end === 'too-many')
-      return `Nothing was deleted: ${count(orphaned)} orphans are more than ${maxDeletions}. To delete them: ${COMMAND} --apply --max-deletions ${orphaned}`;
+      return `Nothing was deleted: ${count(orphaned)} orphans are more than ${maxDeletions}. To delete them: ${RECONCILE_CALL} --apply --max-deletions ${orphaned}`;
     const unreadable = unreadableIn(counts, plans);
     if (driftsIn(counts) + findingsOf(plans).filter(({ kind }) => DRIFTS.includes(kind)).length === 0)
       return unreadable > 0 ? 'Nothing to do but for what cannot be read.' : 'Nothing to do.';
     const isLeft = revivable + unconfirmed + skipped + unreadable > 0;
     if (applies) return isLeft ? 'What could be repaired was; the rest was left as it is.' : 'All of it was repaired.';
-    return `Nothing was changed. To repair it: ${COMMAND} --apply`;
+    return `Nothing was changed. To repair it: ${RECONCILE_CALL} --apply`;
   }
 
   #line(line: string): void {
@@ -159,7 +159,7 @@ function labelOf(subject: Name, kind: FindingKind): string {
 }
 
 function hintOf(kind: FindingKind): string[] {
-  return kind === 'revivable' ? [`  to bring one back: ${COMMAND} --revive ID`] : [];
+  return kind === 'revivable' ? [`  to bring one back: ${RECONCILE_CALL} --revive ID`] : [];
 }
 
 function idsOf({ count: all, ids }: { count: number; ids: string[] }): string[] {

@@ -1,7 +1,8 @@
+import '../node-version.ts';
 import 'reflect-metadata';
 import { readSettings } from '../config/index.ts';
 import { endWith } from '../explain.ts';
-import { optionsOf, RECONCILE_HELP } from './reconcile-options.ts';
+import { optionsOf, RECONCILE_CALL, RECONCILE_HELP } from './reconcile-options.ts';
 import { reconcile } from './reconcile-run.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -14,6 +15,6 @@ try {
   else process.exitCode = await reconcile(readSettings(), options, { ...process, signal: stopping.signal });
 } catch (error) {
   if (!(error instanceof UsageError)) endWith(error);
-  process.stderr.write(`${error.message}\nnpm run clerk:reconcile -- --help says how.\n`);
+  process.stderr.write(`${error.message}\n${RECONCILE_CALL} --help says how.\n`);
   process.exitCode = 2;
 }

@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
 import type { InboxStatus } from '../webhooks/index.ts';
+import { invocation } from './invocation.ts';
 import { UsageError } from './usage-error.ts';
 
+export const WEBHOOKS_CALL = invocation('webhooks', 'webhooks');
 export const WEBHOOKS_HELP = `Looks at the events that Clerk sent, and deals with them anew.
 
-  npm run webhooks -- list [--status S] [--type T] [--since W] [--limit N] [--json]
-  npm run webhooks -- show ID [--json]
-  npm run webhooks -- replay ID... [--json]
-  npm run webhooks -- replay [--status S] [--type T] [--since W] [--json]   (one of the three, or more)
+  ${WEBHOOKS_CALL} list [--status S] [--type T] [--since W] [--limit N] [--json]
+  ${WEBHOOKS_CALL} show ID [--json]
+  ${WEBHOOKS_CALL} replay ID... [--json]
+  ${WEBHOOKS_CALL} replay [--status S] [--type T] [--since W] [--json]   (one of the three, or more)
 
   --status   processed, ignored, failed, quarantined, unresolved
   --type     such as user.updated

@@ -1,3 +1,3 @@
 export { ConfigModule, SETTINGS } from './config.module.ts';
 export { databaseConnection } from './database-address.ts';
-export { environment, readSettings, type Settings, SettingsError } from './settings.ts';
+export { environment, readOwnerUrl, readSettings, type Settings, SettingsError } from './settings.ts';

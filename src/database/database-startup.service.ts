@@ -62,7 +62,9 @@ export class DatabaseStartup implements OnApplicationBootstrap, OnApplicationShu
     try {
       const pending = await this.#prepare();
       this.#wait(
-        pending.length > 0 ? `pending migrations: ${pending.join(', ')}; run npm run migration:up` : undefined,
+        pending.length > 0
+          ? `pending migrations: ${pending.join(', ')}; run node dist/src/commands/migrate.js up`
+          : undefined,
       );
     } catch (error) {
       if (error instanceof WrongRoleError) throw error;

@@ -6,6 +6,7 @@ export { deepFreeze } from './deep-freeze.ts';
 export { forEachTenant, livingTenants } from './each-tenant.ts';
 export { endClient } from './end-client.ts';
 export { Followed } from './followed.ts';
+export { NoConnectionError, withMigrator } from './migrations.ts';
 export { Pruning } from './pruning.service.ts';
 export { safeMessage, withoutRowValues } from './row-values.ts';
 export { asTenant, asUser, enterScope, requestScope, type Scope, scopeOf } from './scope.ts';

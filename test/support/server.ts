@@ -23,9 +23,9 @@ export class ServerProcess {
   }
 
   /** Starts it; does not wait. */
-  static async spawn(env: Record<string, string>): Promise<ServerProcess> {
+  static async spawn(env: Record<string, string>, main = MAIN): Promise<ServerProcess> {
     const port = env.PORT ?? String(await freePort());
-    const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env.PATH ?? '', ...env, PORT: port } });
+    const child = spawn(process.execPath, [main], { env: { PATH: process.env.PATH ?? '', ...env, PORT: port } });
     const server = new ServerProcess(child, `http://127.0.0.1:${port}`);
     onClose(() => server.stop('SIGKILL'));
     return server;
