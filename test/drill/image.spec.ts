@@ -1,7 +1,8 @@
 import { type ExecFileException, execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { environmentOf } from '../support/app.ts';
 import { TestClerk } from '../support/clerk.ts';
@@ -193,5 +194,31 @@ describe('an image', () => {
     const reason = JSON.stringify((await server.call('/readyz')).body);
     expect(reason).toMatch(MIGRATION);
     expect(reason).toContain('node dist/src/commands/migrate.js up');
+  });
+});
+
+describe('npm install', () => {
+  /** Installs a package with an install script, in a folder with or without our settings of npm; answers whether it ran. */
+  async function runsScripts(withSettings: boolean): Promise<boolean> {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-install-'));
+    const postinstall = `node -e "require('fs').writeFileSync(process.env.INIT_CWD + '/ran', '')"`;
+    const greedy = { name: 'greedy', version: '1.0.0', scripts: { postinstall } };
+    mkdirSync(join(folder, 'greedy'));
+    writeFileSync(join(folder, 'greedy/package.json'), JSON.stringify(greedy));
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ dependencies: { greedy: 'file:greedy' } }));
+    if (withSettings) cpSync(join(ROOT, '.npmrc'), join(folder, '.npmrc'));
+    const { PATH = '', HOME = '' } = process.env;
+    await promisify(execFile)('npm', ['install', '--offline', '--no-audit', '--no-fund'], {
+      cwd: folder,
+      env: { PATH, HOME },
+    });
+    const ran = existsSync(join(folder, 'ran'));
+    expect(existsSync(join(folder, 'node_modules/greedy/package.json'))).toBe(true);
+    rmSync(folder, { recursive: true });
+    return ran;
+  }
+
+  it('runs no script of a dependency, whichever npm it is', async () => {
+    expect([await runsScripts(false), await runsScripts(true)]).toEqual([true, false]);
   });
 });
