@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Seal } from '../src/auth/seal.ts';
 import type { TestApp } from './support/app.ts';
@@ -242,17 +242,44 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
     });
   });
 
-  it('a lease that nobody ends is waited for, and no longer than it lasts', async () => {
+  const leaseOf = (secret: string) => entryOf(secret).replace(':machine:', ':machine-lease:');
+
+  it('a lease of who died is waited for, and no longer than it lasts', async () => {
     const { secret } = clerk.anApiKey();
-    await redis.do((client) => client.set(entryOf(secret).replace(':machine:', ':machine-lease:'), 'x'));
+    const expiration = { type: 'PX', value: 2500 } as const;
+    await redis.do((client) => client.set(leaseOf(secret), randomUUID(), { expiration }));
     const start = performance.now();
     expect(await seen(first(), secret)).toEqual(OK);
-    expect(performance.now() - start).toBeGreaterThan(2400);
+    expect(performance.now() - start).toBeGreaterThan(2000);
   });
+
+  it.each<[string, (lease: string) => Promise<unknown>]>([
+    ['without an end', (lease) => redis.do((client) => client.set(lease, randomUUID()))],
+    [
+      'that lasts longer than ours do',
+      (lease) => redis.do((client) => client.set(lease, randomUUID(), { expiration: { type: 'EX', value: 3600 } })),
+    ],
+    [
+      'of another form',
+      (lease) => redis.do((client) => client.set(lease, 'x', { expiration: { type: 'PX', value: 2500 } })),
+    ],
+    ['that is a list', (lease) => redis.do((client) => client.rPush(lease, randomUUID()))],
+  ])(
+    'a lease that somebody planted %s is not waited for',
+    async (_what, plant) => {
+      const { secret } = clerk.anApiKey();
+      await plant(leaseOf(secret));
+      // by a clock that stands still there is no end to a wait
+      stopClock();
+      expect(await seen(first(), secret)).toEqual(OK);
+      expect(await redis.do((client) => client.exists(leaseOf(secret)))).toBe(1);
+    },
+    20_000,
+  );
 
   it('a lease of another stays its own', async () => {
     const { secret } = clerk.anApiKey();
-    const lease = entryOf(secret).replace(':machine:', ':machine-lease:');
+    const lease = leaseOf(secret);
     clerk.behaviour = 'hangs';
     const asked = seen(first(), secret);
     while ((await redis.do((client) => client.exists(lease))) === 0) await pause(5);

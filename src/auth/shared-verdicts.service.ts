@@ -20,6 +20,8 @@ const MAX_BYTES = 65_536;
 /** Longer than Clerk is waited for, as a rule; where it is not, Clerk is asked once more. */
 const LEASE_MS = 2500;
 const POLL_MS = 20;
+/** A UUID (RFC 9562). */
+const HOLDER = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** Ends a lease that is still ours. */
 const END_LEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end";
 
@@ -76,13 +78,23 @@ export class SharedVerdicts {
   async #toldByAnother(key: string): Promise<MachineVerdict | undefined> {
     const until = performance.now() + LEASE_MS;
     while (performance.now() < until) {
-      await sleep(POLL_MS);
-      const isAsking = await this.redis.ask((client) => client.exists(this.#lease(key)));
+      const isAsking = await this.#isAsking(key);
       const verdict = await this.find(key);
       if (verdict && isFresh(verdict)) return verdict;
       if (!isAsking) return undefined;
+      await sleep(POLL_MS);
     }
     return undefined;
+  }
+
+  /** A lease that has not the form and the end of ours was planted, and each question would wait for nothing. */
+  async #isAsking(key: string): Promise<boolean> {
+    const lease = this.#lease(key);
+    const read = await this.redis.ask((client) =>
+      Promise.all([client.getRange(lease, 0, MAX_BYTES), client.pTTL(lease)]),
+    );
+    const [holder, leftMs = 0] = read ?? [];
+    return HOLDER.test(holder ?? '') && leftMs > 0 && leftMs <= LEASE_MS;
   }
 
   async #keep(key: string, verdict: MachineVerdict): Promise<void> {
