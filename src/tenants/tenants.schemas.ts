@@ -68,7 +68,7 @@ const EmailAddress = z
   .max(254)
   .normalize()
   .refine(isEmailAddress, 'must be an e-mail address')
-  .meta({ format: 'idn-email' });
+  .meta({ format: 'email', description: 'Also an internationalized one, such as x@müller.example' });
 
 export const NewInvitation = z
   .strictObject({ email: EmailAddress, role: ClerkRole.default('org:member') })

@@ -14,7 +14,6 @@ const FRESH = 0;
 
 const FORMATS: Record<string, (unique: string) => string> = {
   email: (unique) => `${unique}@example.com`,
-  'idn-email': (unique) => `${unique}@example.com`,
   uuid: () => randomUUID(),
   uri: (unique) => `https://example.com/${unique}`,
   date: () => new Date().toISOString().slice(0, 10),
