@@ -207,11 +207,19 @@ describe('the document of the API', () => {
     expect([body, status, isValid(body), isValid(not)]).toEqual([body, 200, true, false]);
   });
 
-  it('names what has an id, apart what is taken from what is given', () => {
+  it('names what has an id, apart where it is both taken and given', () => {
     const names = Object.keys(document.components.schemas).filter((name) => !name.startsWith('Schema_'));
-    expect(names.toSorted()).toEqual(
-      expect.arrayContaining(['Comment', 'CommentInput', 'Money', 'MoneyInput', 'Problem']),
+    expect(names).toEqual(
+      expect.arrayContaining(['Comment', 'CommentInput', 'Folder', 'Money', 'MoneyInput', 'NewProject', 'Problem']),
     );
+    expect(names).not.toContain('NewProjectInput');
+    expect(document.paths['/v1/projects']?.post).toMatchObject({
+      requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/NewProject' } } } },
+    });
+    expect(document.paths[pathOf('inputs', 'recursive, named')]?.post).toMatchObject({
+      requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/CommentInput' } } } },
+    });
+    expect(JSON.stringify(document)).not.toMatch(/x-component|\.Taken/);
   });
 
   it('lists each parameter of a query that has an id', () => {

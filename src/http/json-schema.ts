@@ -7,6 +7,10 @@ const ROOT = '#';
 const LOCAL = '#/$defs/';
 /** Zod's own names, of schemas that refer to themselves and have no id; others may have them too. */
 const UNNAMED = '__schema';
+/** Marks what is taken, until it is known whether something of that id is given, too. */
+const TAKEN = '.Taken';
+/** On a schema that stands where a reference to that component belongs. */
+const REFERENCE = 'x-component';
 const NUMBERED = /__schema\d+/g;
 
 type Converter = NonNullable<SwaggerDocumentOptions['standardSchemaConverter']>;
@@ -24,13 +28,34 @@ export function jsonSchemaConverter(): Converter {
     const { whole, components } = convert(schema, io);
     for (const [name, component] of Object.entries(components)) {
       const text = JSON.stringify(component);
-      if ((known.get(name) ?? text) !== text) throw new Error(`Two schemas of the API have the id ${name}`);
+      if ((known.get(name) ?? text) !== text)
+        throw new Error(`Two schemas of the API have the id ${name.replace(TAKEN, '')}`);
       known.set(name, text);
     }
     // Nest reads the parameters of a query off its schema, which a reference would hide
     const referred = io === 'input' ? components[String(whole.$ref).slice(COMPONENTS.length)] : undefined;
-    return { schema: referred ?? whole, components };
+    return { schema: referred ? { ...referred, [REFERENCE]: whole.$ref } : whole, components };
   };
+}
+
+/** The document with its final names: what is taken has its id, or `…Input` where something of that id is given, too. */
+export function nameComponents<Document extends { components?: { schemas?: object } }>(document: Document): Document {
+  const schemas = document.components?.schemas ?? {};
+  const nameOf = (name: string) => {
+    if (!name.endsWith(TAKEN)) return name;
+    const id = name.slice(0, -TAKEN.length);
+    return id in schemas ? `${id}Input` : id;
+  };
+  const refer = (reference: string) =>
+    reference.startsWith(COMPONENTS) ? `${COMPONENTS}${nameOf(reference.slice(COMPONENTS.length))}` : reference;
+  const named = JSON.parse(JSON.stringify(document), (key, value: unknown) => {
+    if (key === '$ref' && typeof value === 'string') return refer(value);
+    const reference = (value as JsonSchema | null)?.[REFERENCE];
+    return typeof reference === 'string' ? { $ref: refer(reference) } : value;
+  }) as Document;
+  const entries = Object.entries(named.components?.schemas ?? {}) as [string, object][];
+  const renamed = Object.fromEntries(entries.map(([name, schema]) => [nameOf(name), schema]));
+  return { ...named, components: { ...named.components, schemas: renamed } };
 }
 
 function convert(schema: z.ZodType, io: 'input' | 'output') {
@@ -45,7 +70,7 @@ function convert(schema: z.ZodType, io: 'input' | 'output') {
     const name = reference.slice(LOCAL.length);
     if (reference === ROOT) return `Schema_${digest(own)}`;
     if (name.startsWith(UNNAMED)) return `Schema_${digest($defs[name])}`;
-    return io === 'input' ? `${name}Input` : name;
+    return io === 'input' ? `${name}${TAKEN}` : name;
   };
   const { own: whole, definitions } = JSON.parse(text, (key, value: unknown) =>
     key === '$ref' && typeof value === 'string' ? `${COMPONENTS}${nameOf(value)}` : value,

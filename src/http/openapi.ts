@@ -2,7 +2,7 @@ import type { INestApplication, Type } from '@nestjs/common';
 import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
-import { jsonSchemaConverter } from './json-schema.ts';
+import { jsonSchemaConverter, nameComponents } from './json-schema.ts';
 
 /** Who may call a route: the security requirements of OpenAPI, and the same for people. */
 export interface RouteDescription {
@@ -63,7 +63,7 @@ function openApiOf(app: INestApplication, describer: RouteDescriber): OpenAPIObj
       Object.assign(operation, { security, description: descriptionLines.join('\n\n') || undefined });
       operation.responses = { ...operation.responses, default: refusal };
     }
-  return document;
+  return nameComponents(document);
 }
 
 /** Serves the document at /openapi.json and a page to read it, from local files alone, at /docs. */
