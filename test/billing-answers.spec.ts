@@ -134,6 +134,47 @@ describe('a plan that Clerk shows in another shape', () => {
   });
 });
 
+describe('a plan’s price', () => {
+  const yearly = { amount: 24_000, currency: 'USD' };
+  const francs = { amount: 30_000, currency: 'CHF' };
+  const monthly = { amount: 2500, currency: 'EUR' };
+  const nothing = { amount: 0, currency: 'EUR' };
+
+  it.each<[string, Data, Data]>([
+    ['sold by the year', { fee: null, annual_fee: yearly }, { ...yearly, annualAmount: 24_000, period: 'annual' }],
+    ['sold so elsewhere', { fee: null, annual_fee: francs }, { ...francs, annualAmount: 30_000, period: 'annual' }],
+    [
+      'sold so once',
+      { fee: null, annual_fee: yearly, is_recurring: false },
+      { ...yearly, annualAmount: 24_000, period: null },
+    ],
+    ['sold both ways', { fee: monthly, annual_fee: yearly }, { ...monthly, annualAmount: 24_000, period: 'month' }],
+    ['sold by the month', { fee: monthly, annual_fee: null }, { ...monthly, annualAmount: null, period: 'month' }],
+    [
+      'free by the month',
+      { fee: nothing, annual_fee: null, is_recurring: false },
+      { ...nothing, annualAmount: null, period: null },
+    ],
+    ['free by the year', { fee: null, annual_fee: nothing }, { ...nothing, annualAmount: 0, period: 'annual' }],
+    [
+      'without a fee',
+      { fee: null, annual_fee: null, is_recurring: false },
+      { amount: 0, currency: 'USD', annualAmount: null, period: null },
+    ],
+  ])('is that at which it is sold: %s', async (_, change, expected) => {
+    proxy.meddle = ({ path, body }) => {
+      const list = body as { data: Data[] };
+      if (path.startsWith('/v1/billing/plans'))
+        list.data = list.data.map((plan) => (plan.slug === 'plus' ? { ...plan, is_recurring: true, ...change } : plan));
+    };
+    await app.app.get(Plans, { strict: false }).mirror();
+    const { data } = (await app.call('/v1/billing/plans')).body as { data: Data[] };
+    proxy.pass();
+    await app.app.get(Plans, { strict: false }).mirror();
+    expect(data.find(({ slug }) => slug === 'plus')).toMatchObject(expected);
+  });
+});
+
 describe('a cancellation', () => {
   const cancel = ({ token }: Member, body: object = {}) =>
     app.as(token(), '/v1/billing/subscription/cancellation', { method: 'PUT', body });

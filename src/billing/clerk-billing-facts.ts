@@ -21,15 +21,18 @@ const MAX_INTEGER = 2 ** 31 - 1;
 const END_OF_TIME_MS = Date.UTC(10_000, 0, 1);
 
 export function factsOfPlan(plan: ClerkPlan): PlanFacts {
+  // a plan without a monthly fee may be sold by the year alone
+  const fee = plan.fee ?? plan.annual_fee;
+  const period = plan.fee || !plan.annual_fee ? 'month' : 'annual';
   return {
     providerId: plan.id,
     slug: textOf(plan.slug),
     name: storableText(plan.name) ?? textOf(plan.slug),
     payer: plan.for_payer_type === 'user' ? 'user' : 'tenant',
-    amount: plan.fee?.amount ?? 0,
+    amount: fee?.amount ?? 0,
     annualAmount: plan.annual_fee?.amount ?? null,
-    currency: storableText(plan.fee?.currency) ?? 'USD',
-    period: plan.is_recurring ? 'month' : null,
+    currency: storableText(fee?.currency) ?? 'USD',
+    period: plan.is_recurring ? period : null,
     features: (plan.features ?? []).map(({ slug }) => textOf(slug)),
     trialDays: plan.free_trial_enabled ? integerOf(plan.free_trial_days) : null,
     isPublic: plan.publicly_visible ?? false,
