@@ -595,6 +595,33 @@ describe('made-up keys', () => {
   });
 });
 
+describe('the keys that Clerk has called good', () => {
+  /** Of a development instance, which Clerk asks less of: a fifth of 100 calls in ten seconds. */
+  const SHARE = 20;
+
+  it('draw on a share of their own: people, and new keys at their pace, go on', async () => {
+    const own = await TestClerk.start();
+    const keys = Array.from({ length: 40 }, () => own.anApiKey().secret);
+    const first = await startWithMachines(own, { ...own.env });
+    await first.database.query(
+      'insert into known_keys (hash, proven_at) select value, now() from jsonb_array_elements_text($1::jsonb)',
+      [JSON.stringify(keys.map((secret) => hash('sha256', secret, 'base64url')))],
+    );
+    const limited = await startWithMachines(own, { ...own.env }, first.database);
+    const before = verificationsAt(own);
+    const answers = await Promise.all(keys.map((secret) => limited.as(secret, '/machines')));
+    expect(verificationsAt(own) - before).toBeLessThanOrEqual(SHARE);
+    const [served, others] = [
+      answers.filter(({ status }) => status === 200),
+      answers.filter((one) => one.status !== 200),
+    ];
+    expect(served.length).toBeGreaterThanOrEqual(SHARE / 2);
+    for (const { status, body, headers } of others)
+      expect([status, body.code, Number(headers['retry-after'])]).toEqual([...AWAY, expect.any(Number)]);
+    expect((await limited.as(own.aToken(), '/v1/me/sessions')).status).toBe(200);
+  });
+});
+
 describe('a key that Clerk called good once', () => {
   const knownKeys = (of: TestApp) => of.database.query<{ hash: string }>('select hash from known_keys');
   /** Takes every place of newcomers. */

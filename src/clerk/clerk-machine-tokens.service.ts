@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
@@ -10,7 +11,7 @@ import { refuseInTransaction } from './clerk-http.ts';
 import { ClerkMachineToken } from './clerk-machine-token.schema.ts';
 import { clerkSdk } from './clerk-sdk.ts';
 import { isOutage } from './outage.ts';
-import { LIMIT_WINDOW_MS } from './pace.ts';
+import { fifthOfLimit, LIMIT_WINDOW_MS, Pace } from './pace.ts';
 
 const TIMEOUT_MS = 2000;
 /** With the wait for a place. */
@@ -19,6 +20,12 @@ const PATIENCE_MS = 6000;
 const MAX_CALLS = 20;
 const MAX_WAITING = 200;
 const MAX_BUSY_MS = 120_000;
+/** Of the share, the part that may be asked at once. */
+const AT_ONCE = 0.5;
+/** How long a question waits for its turn. */
+const TURN_MS = 2000;
+/** A timer may go off as much too early. */
+const TIMER_MS = 1;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
 /** What it says of our own key, with one of those. */
@@ -32,12 +39,16 @@ export type MachineTokenAnswer = { token: ClerkMachineToken } | 'unknown' | 'awa
 
 type Kind = 'api_key' | 'm2m_token' | 'oauth_token';
 
-/** Asks Clerk about the tokens of machines, which it alone can read; each call is paid for. */
+/**
+ * Asks Clerk about the tokens of machines, which it alone can read; each call is paid for. They have a share of Clerk's limit
+ * apart from that of people, so that neither keeps the other out; half of it at most goes to tokens that nobody knows yet.
+ */
 @Injectable()
 export class ClerkMachineTokens {
   readonly #logger = new Logger(ClerkMachineTokens.name);
   readonly #client: ClerkClient;
   readonly #patience: IPolicy;
+  readonly #pace: Pace;
   readonly #timeout = timeout(TIMEOUT_MS, TimeoutStrategy.Aggressive);
   // a breaker of its own: while it is open good verdicts serve for longer, which nothing but an outage of this may cause
   readonly #breaker = new ClerkBreaker();
@@ -54,6 +65,7 @@ export class ClerkMachineTokens {
       'Questions to Clerk about tokens of machines; each is paid for',
     );
     this.#client = clerkSdk(settings);
+    this.#pace = new Pace(fifthOfLimit(settings.clerk.secretKey), AT_ONCE);
     this.#patience = wrap(timeout(PATIENCE_MS, TimeoutStrategy.Aggressive), bulkhead(MAX_CALLS, MAX_WAITING));
   }
 
@@ -64,11 +76,24 @@ export class ClerkMachineTokens {
     if (busyMs > 0) return { busyMs };
     const ask = () => this.#timeout.execute(() => this.#ask(kind, secret));
     try {
-      return await this.#patience.execute(() => this.#breaker.execute(ask));
+      return await this.#patience.execute(async ({ signal }) => {
+        const waitMs = await this.#turn(signal);
+        return waitMs > 0 ? { busyMs: waitMs } : this.#breaker.execute(ask);
+      });
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
       return 'away';
+    }
+  }
+
+  /** 0 when Clerk may be asked; else how long until it is worth coming again. */
+  async #turn(signal: AbortSignal): Promise<number> {
+    const until = performance.now() + TURN_MS;
+    for (;;) {
+      const waitMs = this.#pace.takeOrWait();
+      if (waitMs === 0 || performance.now() + waitMs > until) return waitMs;
+      await sleep(waitMs + TIMER_MS, undefined, { signal });
     }
   }
 

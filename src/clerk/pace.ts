@@ -12,7 +12,8 @@ const AT_ONCE = 0.2;
 export const LIMIT_WINDOW_MS = 10_000;
 
 /**
- * The shares of Clerk's limit: half for requests, a fifth for the profiles of new users. Whoever reads everything takes a half, in a process of its own.
+ * The shares of Clerk's limit: half for requests, a fifth for the profiles of new users, a fifth for tokens of machines, of which a
+ * half for those that nobody knows yet, and a tenth for subscriptions in doubt. Whoever reads everything takes a half, in a process of its own.
  */
 export const halfOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.5);
 export const fifthOfLimit = (secretKey: string): Limit => partOfLimit(secretKey, 0.2);

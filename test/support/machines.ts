@@ -97,15 +97,20 @@ export const REVOKED = [401, 'token_revoked'];
 export const EXPIRED = [401, 'token_expired'];
 export const INVALID = [401, 'token_invalid'];
 
-/** Both clocks of this process stand still from now on, until the mocks are restored. */
+const monotonic = performance.now.bind(performance);
+let aheadMs = 0;
+
+/** Both clocks of this process stand still from now on, until the mocks are restored. The monotonic one never goes back. */
 export function stopClock() {
-  let [wall, monotonic] = [Date.now(), Math.ceil(performance.now())];
+  performance.now = () => monotonic() + aheadMs;
+  let [wall, still] = [Date.now(), Math.ceil(performance.now())];
   jest.spyOn(Date, 'now').mockImplementation(() => wall);
-  jest.spyOn(performance, 'now').mockImplementation(() => monotonic);
+  jest.spyOn(performance, 'now').mockImplementation(() => still);
   return {
     goAhead(milliseconds: number) {
       wall += milliseconds;
-      monotonic += milliseconds;
+      still += milliseconds;
+      aheadMs += milliseconds;
     },
     /** As somebody may who sets the time; no process is younger for it. */
     set: (milliseconds: number) => (wall += milliseconds),
