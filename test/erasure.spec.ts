@@ -44,7 +44,7 @@ class Person {
     return {
       ...clerk.aUser({ id: this.ids.userId, first_name: this.word('first'), last_name: this.word('last') }),
       primary_email_address_id: 'idn_1',
-      email_addresses: [{ id: 'idn_1', email_address: this.email }],
+      email_addresses: [{ id: 'idn_1', email_address: this.email, verification: { status: 'verified' } }],
       phone_numbers: [{ id: 'idn_2', phone_number: this.word('phone') }],
       username: this.word('username'),
       image_url: `https://img.example.com/${this.word('image')}`,
@@ -331,6 +331,18 @@ describe('after a deletion', () => {
     );
     await tell(app, person.deletion());
     expect(await tracesOf(app, person)).toEqual([]);
+  });
+
+  it('an invitation to an address that was never verified to be the user’s keeps it, since it is another’s', async () => {
+    const [invited, liar] = [new Person(), new Person()];
+    await tell(app, invited.invitation('created'));
+    const unverified = { id: 'idn_1', email_address: invited.email, verification: { status: 'unverified' } };
+    await tell(app, ['user.created', { ...liar.asUser, email_addresses: [unverified] }]);
+    await tell(app, liar.deletion());
+    expect(await traces(app.database, invited.email)).toEqual([expect.stringMatching(/^invitations /)]);
+    await tell(app, ['user.created', invited.asUser]);
+    await tell(app, invited.deletion());
+    expect(await traces(app.database, invited.email)).toEqual([]);
   });
 
   it('a request that was on its way leaves no settings', async () => {

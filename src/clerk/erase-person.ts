@@ -1,20 +1,31 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 const BATCH = 5000;
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
+/** `email`: null also where it is not known to be the user's. */
+interface Person {
+  clerkId: string;
+  email: string | null;
+}
 
 /**
  * Erases the rest of a user who is deleted: what the inbox keeps of events about the user, and the address of invitations to
  * the user. The ids stay, so that order counts as before. In the transaction of the deletion, which holds the user's row:
  * an event that comes at the same time is seen here, or sees the deletion (`Inbox.eraseIfDeleted`).
  */
-export async function erasePerson(em: EntityManager, person: { clerkId: string; email: string | null }): Promise<void> {
-  const invitations = await em.execute<{ id: string }[]>('select erase_invitations(?, ?) as id', [
-    person.email,
-    person.clerkId,
-  ]);
-  for (const { id } of invitations) await em.execute(`${ERASE} where object_id = ?`, [id]);
-  // in statements that are short, however many events there are
+export async function erasePerson(em: EntityManager, person: Person): Promise<void> {
+  // in statements that are short, however many tenants and events there are
+  for (let last: string | null = FIRST; last !== null; ) last = await eraseInvitations(em, person, last);
   for (let last: string | null = ''; last !== null; ) last = await eraseEvents(em, person.clerkId, last);
+}
+
+/** In the tenants after that one; answers the last of them, null: there is none. */
+async function eraseInvitations(em: EntityManager, { clerkId, email }: Person, after: string): Promise<string | null> {
+  const parameters = [email, clerkId, after, BATCH];
+  const [batch] = await em.execute<{ last_tenant: string | null; erased: string[] | null }[]>(INVITATIONS, parameters);
+  if (batch?.erased) await em.execute(ERASE_NAMED, [JSON.stringify(batch.erased)]);
+  return batch?.last_tenant ?? null;
 }
 
 /** Those after that one; answers the last one's id, null: there is none. */
@@ -27,6 +38,10 @@ async function eraseEvents(em: EntityManager, userId: string, after: string): Pr
 export const ERASABLE = "type <> 'user.deleted' and type !~ '^(subscription|paymentAttempt)'";
 
 const ERASE = `update inbox set payload = '{}'`;
+
+const INVITATIONS = 'select last_tenant, erased from erase_invitations(?, ?, ?, ?)';
+
+const ERASE_NAMED = `${ERASE} where object_id in (select jsonb_array_elements_text(?::jsonb))`;
 
 const ERASE_EVENTS = `
 with batch as (

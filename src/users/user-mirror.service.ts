@@ -58,7 +58,7 @@ export class UserMirror {
    */
   async delete(em: EntityManager, { clerkId, deletedAt, eventId }: Deletion): Promise<void> {
     const [before] = await em.execute<{ email: string | null }[]>(
-      'select email from users where clerk_id = ? for update',
+      'select case when email_verified then email end as email from users where clerk_id = ? for update',
       [clerkId],
     );
     const [deleted] = await em.execute<{ inserted: boolean }[]>(DELETE, [uuidv7(), clerkId, eventId, deletedAt]);
