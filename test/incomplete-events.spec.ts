@@ -161,7 +161,7 @@ describe('an event whose object is not known', () => {
     ]);
     const { text } = (await own.call('/metrics')).body as { text: string };
     expect(text).toMatch(/^gatehouse_webhook_unresolved 1$/m);
-    expect(text).toContain(`gatehouse_webhook_deliveries_total{type="${type}",outcome="unresolved"} 1`);
+    expect(text).toContain(`gatehouse_webhook_deliveries_total{type="${type}",outcome="unresolved"} 2`);
   });
 
   it('is dealt with as soon as another makes the object known', async () => {

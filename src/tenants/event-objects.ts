@@ -4,17 +4,41 @@ import { asTenant } from '../database/index.ts';
 
 type Fields = Record<string, unknown>;
 
+const BATCH = 5000;
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
 /** A membership or an invitation as our copy has it, in the fields of Clerk's events; null: it is not here. */
 export async function fieldsOf(em: EntityManager, { kind, id, organizationId }: EventObject): Promise<Fields | null> {
   const select = kind === 'organizationMembership' ? MEMBERSHIP : kind === 'organizationInvitation' ? INVITATION : null;
   if (!select) return null;
-  const [{ tenant } = {}] = await em.execute<{ tenant?: string }[]>(TENANT, [organizationId, kind, id]);
+  const tenant = organizationId ? await named(em, organizationId) : await tenantHaving(em, kind, id);
   if (!tenant) return null;
   const [row] = await asTenant(em, tenant, (own) => own.execute<{ fields: Fields }[]>(select, [tenant, id]));
   return row?.fields ?? null;
 }
 
-const TENANT = 'select coalesce((select id from tenants where clerk_id = ?), tenant_having(?, ?)) as tenant';
+async function named(em: EntityManager, organizationId: string): Promise<string | undefined> {
+  const [tenant] = await em.execute<{ id: string }[]>('select id from tenants where clerk_id = ?', [organizationId]);
+  return tenant?.id;
+}
+
+/** In statements that are short, however many tenants there are. */
+async function tenantHaving(em: EntityManager, kind: string, id: string): Promise<string | undefined> {
+  let last: string | undefined = FIRST;
+  while (last !== undefined) {
+    const [found]: Found[] = await em.execute<Found[]>(HAVING, [kind, id, last, BATCH]);
+    if (found?.having_it) return found.having_it;
+    last = found?.last_tenant ?? undefined;
+  }
+  return undefined;
+}
+
+interface Found {
+  having_it: string | null;
+  last_tenant: string | null;
+}
+
+const HAVING = 'select having_it, last_tenant from tenant_having(?, ?, ?, ?)';
 
 const MEMBERSHIP = `
 select json_build_object(

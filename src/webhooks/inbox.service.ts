@@ -64,7 +64,7 @@ insert into inbox as stored (id, type, status, object_id, user_id, tenant_id, in
 values (?, ?, ?, ?, ?, ?, ?, ?, ?::json, ?, ?, now())
 on conflict (id) do update set status = excluded.status, error = excluded.error, payload = excluded.payload,
   deliveries = stored.deliveries + 1, handled_at = excluded.handled_at
-where stored.status = 'failed'
+where stored.status in ('failed', 'unresolved')
 returning 1`;
 
 const ERASE = `

@@ -1,16 +1,19 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The tenant that has a membership or an invitation of that id of Clerk's; null: none. Looks as each tenant in turn, since row
- * policies show a tenant's rows to it alone: for the few events that do not say whose their object is.
+ * Of so many tenants after that one the tenant that has a membership or an invitation of that id of Clerk's; null: none. Answers
+ * the last one too, null when there are no more. Looks as each tenant in turn, since row policies show a tenant's rows to it
+ * alone: for the few events that do not say whose their object is.
  */
-const TENANT_HAVING = `create function tenant_having(kind text, object_id text) returns uuid language plpgsql security invoker as $$
+const TENANT_HAVING = `create function tenant_having(
+  kind text, object_id text, after uuid, at_most int, out last_tenant uuid, out having_it uuid
+) language plpgsql security invoker as $$
 declare
   before text[] := public.enter_scope('', '');
   candidate uuid;
-  having_it uuid;
 begin
-  for candidate in select id from public.tenants loop
+  for candidate in select id from public.tenants where id > after order by id limit at_most loop
+    last_tenant := candidate;
     perform set_config('app.tenant_id', candidate::text, true);
     if kind = 'organizationMembership' then
       perform from public.memberships where tenant_id = candidate and clerk_id = object_id;
@@ -23,7 +26,6 @@ begin
     end if;
   end loop;
   perform public.enter_scope(before[1], before[2]);
-  return having_it;
 end $$`;
 
 /** Events that name their object by its id alone. */
