@@ -1,5 +1,7 @@
 import { domainToASCII } from 'node:url';
 
+/** Characters that fit into a mail transaction (RFC 5321, section 4.5.3.1.3). What is longer would cost time to encode, too. */
+export const MAX_EMAIL_ADDRESS = 254;
 /** Atoms of RFC 5322, with the letters of any script (RFC 6531). */
 const LOCAL_PART = /^[^\p{C}\p{Z}@"(),.:;<>[\]\\]+(?:\.[^\p{C}\p{Z}@"(),.:;<>[\]\\]+)*$/u;
 /** As it is written: what Node would decode or leave out is in no address. */
@@ -8,6 +10,7 @@ const DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:[a-z]{2,}|xn--[a-z0-9-
 
 /** Whether it has the form of an e-mail address, also an internationalized one; whether there is a mailbox Clerk finds out. */
 export function isEmailAddress(text: string): boolean {
+  if (text.length > MAX_EMAIL_ADDRESS) return false;
   const { local, domain } = partsOf(text);
   return LOCAL_PART.test(local) && WRITTEN_DOMAIN.test(domain) && DOMAIN.test(domainToASCII(domain));
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ClerkRole } from '../clerk/index.ts';
 import { StorableSettings, storableText, Time } from '../http/index.ts';
-import { isEmailAddress } from './email-address.ts';
+import { isEmailAddress, MAX_EMAIL_ADDRESS } from './email-address.ts';
 
 const MAX_NAME = 256;
 /** What Clerk takes: letters, digits and hyphens. */
@@ -65,7 +65,7 @@ export type RoleChange = z.output<typeof RoleChange>;
 
 const EmailAddress = z
   .string()
-  .max(254)
+  .max(MAX_EMAIL_ADDRESS, { abort: true })
   .normalize()
   .refine(isEmailAddress, 'must be an e-mail address')
   .meta({ format: 'email', description: 'Also an internationalized one, such as x@müller.example' });
