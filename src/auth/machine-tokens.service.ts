@@ -92,9 +92,11 @@ export class MachineTokens {
   async #ask(presented: Presented, known: MachineVerdict | undefined): Promise<MachineVerdict> {
     const askedAt = performance.now();
     const answer = await this.verifier.verify(presented.type, presented.token);
-    if (answer === 'away' && known && isServable(known)) return known;
+    const isUnasked = answer === 'away' || (typeof answer === 'object' && 'waitMs' in answer);
+    if (isUnasked && known && isServable(known)) return known;
     if (answer === 'away' || answer === 'unclear') throw new Problem('unavailable');
     if ('busyMs' in answer) throw new Problem('unavailable', { headers: retryAfter(answer.busyMs) });
+    if ('waitMs' in answer) throw new Problem('unavailable', { headers: retryAfter(answer.waitMs) });
     if ('refused' in answer) {
       if (this.proven.has(presented.key)) await this.shared.forget(presented.key);
       throw this.#refuse(presented, answer);

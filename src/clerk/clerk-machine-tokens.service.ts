@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClerkClient } from '@clerk/backend';
 import { isClerkAPIResponseError } from '@clerk/backend/errors';
 import { EntityManager } from '@mikro-orm/postgresql';
@@ -22,10 +21,6 @@ const MAX_WAITING = 200;
 const MAX_BUSY_MS = 120_000;
 /** Of the share, the part that may be asked at once. */
 const AT_ONCE = 0.5;
-/** How long a question waits for its turn. */
-const TURN_MS = 2000;
-/** A timer may go off as much too early. */
-const TIMER_MS = 1;
 /** What Clerk says of a token that it does not know, or that is none. */
 const UNKNOWN = [400, 401, 404, 422];
 /** What it says of our own key, with one of those. */
@@ -33,9 +28,15 @@ const OUR_KEY = ['clerk_key_invalid', 'authentication_invalid', 'authorization_h
 
 /**
  * `unknown`: it is nobody's. `away`: no answer in time, a failure, or none for a while. `unclear`: an answer that says nothing
- * of the token. `busyMs`: over a limit, for so long.
+ * of the token. `busyMs`: Clerk says that we ask too much, for so long. `waitMs`: our share of its limit is used up, for so long.
  */
-export type MachineTokenAnswer = { token: ClerkMachineToken } | 'unknown' | 'away' | 'unclear' | { busyMs: number };
+export type MachineTokenAnswer =
+  | { token: ClerkMachineToken }
+  | 'unknown'
+  | 'away'
+  | 'unclear'
+  | { busyMs: number }
+  | { waitMs: number };
 
 type Kind = 'api_key' | 'm2m_token' | 'oauth_token';
 
@@ -74,26 +75,15 @@ export class ClerkMachineTokens {
     refuseInTransaction(this.em);
     const busyMs = this.#busyUntil - performance.now();
     if (busyMs > 0) return { busyMs };
+    const waitMs = this.#pace.takeOrWait();
+    if (waitMs > 0) return { waitMs };
     const ask = () => this.#timeout.execute(() => this.#ask(kind, secret));
     try {
-      return await this.#patience.execute(async ({ signal }) => {
-        const waitMs = await this.#turn(signal);
-        return waitMs > 0 ? { busyMs: waitMs } : this.#breaker.execute(ask);
-      });
+      return await this.#patience.execute(() => this.#breaker.execute(ask));
     } catch (error) {
       if (error instanceof BulkheadRejectedError) return { busyMs: LIMIT_WINDOW_MS };
       this.#logger.debug(`no answer for a token of a machine: ${(error as Error).message}`);
       return 'away';
-    }
-  }
-
-  /** 0 when Clerk may be asked; else how long until it is worth coming again. */
-  async #turn(signal: AbortSignal): Promise<number> {
-    const until = performance.now() + TURN_MS;
-    for (;;) {
-      const waitMs = this.#pace.takeOrWait();
-      if (waitMs === 0 || performance.now() + waitMs > until) return waitMs;
-      await sleep(waitMs + TIMER_MS, undefined, { signal });
     }
   }
 
