@@ -9,6 +9,14 @@ import type { InvitationFacts } from './tenant-facts.ts';
 @Injectable()
 export class InvitationMirror {
   /**
+   * Locks who accepted it, if anybody: before the tenant, as events of memberships do, or an event of each would wait for the
+   * other.
+   */
+  async lockAcceptor(em: EntityManager, { acceptedBy }: InvitationFacts): Promise<void> {
+    await isDeleted(em, acceptedBy);
+  }
+
+  /**
    * Brings the row in line with what Clerk said, unless it knows something newer: that it is over is the last word. The
    * tenant must be there; of a deleted one nothing is kept, and of a deleted user no address. In the caller's transaction.
    */

@@ -47,8 +47,9 @@ export class TenantEvents {
   @InEventTransaction()
   @OnClerkEvent('organizationInvitation.created', 'organizationInvitation.accepted', 'organizationInvitation.revoked')
   async invite({ id, type, at, data }: ClerkEvent<Invited>, em: EntityManager) {
-    await this.tenants.mirror(em, factsOfClaim({ clerkId: data.organization_id, slug: null }));
     const facts = factsOfInvitation({ ...data, status: data.status ?? statusOf(type) }, id);
+    await this.invitations.lockAcceptor(em, facts);
+    await this.tenants.mirror(em, factsOfClaim({ clerkId: data.organization_id, slug: null }));
     await this.invitations.mirror(em, data.organization_id, { ...facts, updatedAt: at });
   }
 }
