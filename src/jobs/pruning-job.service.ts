@@ -7,7 +7,7 @@ import { Job } from './job.decorator.ts';
 export class PruningJob {
   constructor(private readonly pruning: Pruning) {}
 
-  @Job('pruning', { cron: '* * * * *' })
+  @Job('pruning', { cron: '* * * * *', transaction: false })
   async prune(): Promise<void> {
     await this.pruning.run();
   }
