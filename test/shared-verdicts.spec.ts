@@ -33,7 +33,7 @@ afterEach(() => {
 
 const verifications = () => verificationsAt(clerk);
 /** What its verdicts are sealed with and for, and the name under which they are kept. */
-const PURPOSE = 'gatehouse machine verdicts 1';
+const PURPOSE = 'gatehouse machine verdicts 2';
 const nameOf = (secret: string) => hash('sha256', secret, 'base64url');
 const ours = (secretKey = clerk.productionEnv.CLERK_SECRET_KEY) =>
   JSON.stringify([secretKey, '', clerk.origin, [clerk.origin]]);

@@ -15,7 +15,7 @@ import { Redis } from './redis.service.ts';
 import { Seal } from './seal.ts';
 
 /** The number rises with the shape of SharedVerdict: what another version sealed is then not read. */
-const PURPOSE = 'gatehouse machine verdicts 1';
+const PURPOSE = 'gatehouse machine verdicts 2';
 const MAX_BYTES = 65_536;
 /** Longer than Clerk is waited for, as a rule; where it is not, Clerk is asked once more. */
 const LEASE_MS = 2500;
