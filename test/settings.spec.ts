@@ -130,7 +130,9 @@ describe('a wrong setting', () => {
     ['CLERK_MACHINE_ID', 'the id of an instance', 'ins_2abc', /mch_…/],
     ['PUBLIC_URL', 'no address', 'api.example.com', /https:\/\//],
     ['PUBLIC_URL', 'in clear', 'http://api.example.com', /https:\/\//],
-    ['PUBLIC_URL', 'with a query', 'https://api.example.com?a=1', /without user, query or fragment/],
+    ['PUBLIC_URL', 'with a query', 'https://api.example.com?a=1', /without port 443, user, query or fragment/],
+    ['PUBLIC_URL', 'in capitals', 'https://API.example.com', /in lower case/],
+    ['PUBLIC_URL', 'with the port that needs no word', 'https://api.example.com:443', /without port 443/],
     ['OAUTH_AUDIENCE', 'a name', 'api', /such as https:/],
     ['OAUTH_AUDIENCE', 'with a fragment', 'https://api.example.com#a', /without fragment/],
     ['OAUTH_AUDIENCE_REQUIRED', 'a word', 'yes', /one of on, off/],
@@ -673,6 +675,7 @@ describe('the address of a database', () => {
   it.each([
     ['postgres://app@/app', 'localhost', 5432],
     ['postgres://app:secret@:6432/app', 'localhost', 6432],
+    ['postgres://:1secret@db.example.com:6432/app', 'db.example.com', 6432],
     ['postgresql://:6432/app', 'localhost', 6432],
     ['postgres://app@/app?host=/var/run/postgresql', '/var/run/postgresql', 5432],
     ['postgres://app@:6432/app?host=db.example.com', 'db.example.com', 6432],

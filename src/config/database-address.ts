@@ -17,7 +17,7 @@ export interface DatabaseConnection {
 
 const DEFAULT_PORT = 5432;
 /** With a user or a port and no host, as PostgreSQL's own programs take it; a URL parser does not. */
-const WITHOUT_HOST = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=:\d|[/?]|$)/;
+const WITHOUT_HOST = /^(postgres(?:ql)?:\/\/(?:[^/?#]*@)?)(?=:\d+(?:[/?]|$)|[/?]|$)/;
 const MODES = ['disable', 'no-verify', 'require', 'verify-ca', 'verify-full'] as const;
 type Mode = (typeof MODES)[number];
 const FILES = ['sslrootcert', 'sslcert', 'sslkey'] as const;

@@ -46,8 +46,11 @@ const apiUrl = httpUrl
   .transform(withoutSlashAtTheEnd)
   .refine((value) => !value.endsWith('/v1'), 'must be the address without /v1, which is added');
 
-/** The slash after the host stays: who compares it knows that it makes no difference there. */
-const bareUrl = httpUrl.refine(isBare, 'must be an address without user, query or fragment');
+/** Compared as it is written. The slash after the host stays: who compares it knows that it makes no difference there. */
+const canonicalUrl = httpUrl.refine(
+  (value) => isBare(value) && [value, `${value}/`].includes(urlOf(value)?.href ?? ''),
+  'must be written as clients have it, https://api.example.com: in lower case, without port 443, user, query or fragment',
+);
 
 const audiences = z
   .string()
@@ -135,7 +138,7 @@ const Environment = z.object({
     .refine((skew) => skew <= MAX_CLOCK_SKEW_MS, `must be at most ${MAX_CLOCK_SKEW_MS}`)
     .default(5000),
   CLERK_MAX_TOKEN_LIFETIME_S: wholeNumber.refine((seconds) => seconds > 0, 'must be more than 0').default(3600),
-  PUBLIC_URL: bareUrl.optional(),
+  PUBLIC_URL: canonicalUrl.optional(),
   OAUTH_AUDIENCE: audiences.optional(),
   OAUTH_AUDIENCE_REQUIRED: onOff.default(false),
   CORS_ORIGINS: origins.optional(),
