@@ -102,11 +102,13 @@ const hurry = (database: TestDatabase) =>
   database.query("update pgboss.job set start_after = now() where state = 'retry' and start_after > now()");
 
 /** Those of the server for a transaction that is idle, and for a statement. */
-async function setTimeOuts(database: TestDatabase, milliseconds: number): Promise<void> {
-  for (const setting of ['idle_in_transaction_session_timeout', 'statement_timeout'])
-    await database.query(
-      `alter role gatehouse in database ${new URL(database.url).pathname.slice(1)} set ${setting} = ${milliseconds}`,
-    );
+const IDLE = 'idle_in_transaction_session_timeout';
+const STATEMENT = 'statement_timeout';
+
+async function setTimeOut(database: TestDatabase, setting: string, milliseconds: number): Promise<void> {
+  await database.query(
+    `alter role gatehouse in database ${new URL(database.url).pathname.slice(1)} set ${setting} = ${milliseconds}`,
+  );
 }
 
 /** What a job of that name failed with. */
@@ -415,7 +417,7 @@ describe('a job outside of a transaction', () => {
 
   it('is ended by no time-out of the database, is nobody’s where no tenant enqueued it, and is gone once it ends', async () => {
     const database = await aDatabase();
-    await setTimeOuts(database, 300);
+    await setTimeOut(database, IDLE, 300);
     const app = await start([Mails], database);
     const nobodys = () => seen.filter(({ by }) => by === '');
     const data = { takesMs: 1000 };
@@ -434,13 +436,13 @@ describe('a job that a time-out of the database ends', () => {
     @Job('slow.idle')
     async idle(_: object, em: EntityManager): Promise<void> {
       await em.execute('select 1');
-      await pause(1000);
+      await pause(2000);
       await em.execute('select 1');
     }
 
     @Job('slow.call')
     async call(): Promise<void> {
-      await pause(1000);
+      await pause(2000);
     }
 
     @Job('slow.statement')
@@ -457,13 +459,13 @@ describe('a job that a time-out of the database ends', () => {
   }
 
   it.each([
-    ['slow.idle', "@Job('slow.idle', { transaction: false })"],
-    ['slow.call', "@Job('slow.call', { transaction: false })"],
-    ['slow.statement', 'A statement of the job slow.statement took longer than statement_timeout'],
-    ['slow.wrapped', 'A statement of the job slow.wrapped took longer than statement_timeout'],
-  ])('says so, and what to do: %s', async (name, message) => {
+    ['slow.idle', IDLE, "@Job('slow.idle', { transaction: false })"],
+    ['slow.call', IDLE, "@Job('slow.call', { transaction: false })"],
+    ['slow.statement', STATEMENT, 'A statement of the job slow.statement took longer than statement_timeout'],
+    ['slow.wrapped', STATEMENT, 'A statement of the job slow.wrapped took longer than statement_timeout'],
+  ])('says so, and what to do: %s', async (name, setting, message) => {
     const database = await aDatabase();
-    await setTimeOuts(database, 500);
+    await setTimeOut(database, setting, 1000);
     const app = await start([Slow], database);
     await transaction(app.orm.em.fork(), (em) => app.app.get(Jobs).enqueue(em, name, {}));
     await until(async () => (await errorOf(app, name)) !== undefined);
