@@ -405,6 +405,7 @@ describe('@CurrentTenant()', () => {
   });
 
   it('runs no SQL for a tenant and a membership that are known', async () => {
+    const REQUESTS = 1000;
     const ours = anAdmin(clerk);
     await meet(app, ours.token());
     const statements = async () =>
@@ -418,10 +419,10 @@ describe('@CurrentTenant()', () => {
     await pause(1200);
     const before = await statements();
     const token = ours.token();
-    for (let i = 0; i < 200; i++) await choose(app, token, 'x', false);
+    for (let i = 0; i < REQUESTS; i++) await choose(app, token, 'x', false);
     await pause(1200);
-    // one for each request would be 200; what there is are the readers of the change log and of the jobs
-    expect((await statements()) - before).toBeLessThan(200);
+    // there are some of the readers of the change log and of the jobs
+    expect((await statements()) - before).toBeLessThan(REQUESTS);
   });
 });
 
